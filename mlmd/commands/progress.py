@@ -1,0 +1,36 @@
+"""Progress on the terminal: one bar at a time, gone when done; without a terminal, nothing that fills a log."""
+
+import sys
+
+from tqdm import tqdm
+
+
+class StepBar:
+    """A bar over MD steps that is told how far a named run is."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[None] | None = None
+        self._name = ""
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        """Run ``name`` has done ``done`` of ``total`` steps."""
+        if self._bar is None or name != self._name:
+            self.close()
+            self._bar = tqdm(
+                total=total, desc=f"rollout {name}", unit="step", leave=False, disable=not sys.stderr.isatty()
+            )
+            self._name = name
+        self._bar.update(done - self._bar.n)
+        if done >= total:
+            self.close()
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def say(line: str) -> None:
+    """One line of what is happening, shown at once."""
+    print(line, flush=True)

@@ -1,0 +1,195 @@
+"""``python simulate.py``: a trained predictor propagates new initial states; a killed run goes on where it stood."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlmd.commands.objects import (
+    Values,
+    check_device,
+    find_checkpoint,
+    load_predictor,
+    make_regime,
+    make_system,
+    model_name,
+    short_name,
+)
+from mlmd.commands.outputs import RunFiles, peak_memory_MB, read_config
+from mlmd.commands.progress import StepBar, say
+from mlmd.commands.report import draw_rollouts
+from mlmd.config import build
+from mlmd.data.generation import draw_initial, trajectory_metadata
+from mlmd.data.recorder import FrameRecorder
+from mlmd.data.store import read_trajectory
+from mlmd.data.xyz import write_extended_xyz
+from mlmd.errors import ConfigError
+from mlmd.propagation import Propagator, reference_propagator
+from mlmd.reporting.console import print_summary
+from mlmd.reporting.style import RunLabel
+from mlmd.state import Trajectory, join_frames
+from mlmd.systems import System
+from mlmd.training.rollouts import judge_rollout
+
+POSITIVE = ("n_steps", "n_replicas", "start_step", "every", "chunk_steps")
+
+
+def simulate(values: Values, *, folder: str, overrides: list[str], injection_name: str) -> dict[str, float]:
+    """Propagate, store, judge and report.
+
+    Args:
+        values: the resolved configuration.
+        folder: where everything goes.
+        overrides: what the command line changed, for the record.
+        injection_name: name of the chosen injection, under which it is reported.
+
+    Returns:
+        What ``metrics.json`` holds.
+
+    Raises:
+        MlmdError: bad input, each with its own words.
+    """
+    began = time.perf_counter()
+    resumes = values["resume"] is not None
+    if resumes:
+        values = _resumed_values(values["resume"], overrides)
+        injection_name = values["injection_name"]
+    _check_numbers(values)
+    torch.set_num_threads(values["threads"])
+    device = check_device(values["device"])
+    predictor, trained = load_predictor(find_checkpoint(values["checkpoint"]))
+    chosen = {name: values[name] or trained[name] for name in ("system", "hamiltonian", "regime")}
+    values = dict(values) | chosen | {"injection_name": injection_name}
+    system, regime = make_system(values), make_regime(values)
+    propagator = Propagator(
+        system,
+        injection=build(values["injection"], "injection"),
+        predictor=predictor.to(device),
+        start_step=values["start_step"],
+        device=device,
+    )
+    files = RunFiles(Path(folder), values, overrides=overrides)
+    label = RunLabel(
+        system=system.name,
+        variant=model_name(predictor),
+        regime=short_name(values["regime"]),
+        hamiltonian=short_name(values["hamiltonian"]),
+        n_replicas=values["n_replicas"],
+        n_steps=values["n_steps"] - values["start_step"],
+        dt_fs=system.dt_fs,
+        seed=values["seed"],
+    )
+    say(f"mlmd: {label.title}, {injection_name}, {values['n_replicas']} replicas, {values['n_steps']} steps")
+    _say_departures(chosen, trained)
+    files.begin()
+    initial = draw_initial(system, regime, values["n_replicas"], seed=values["seed"], purpose="simulation")
+    propagator.start(*initial)
+    metadata = trajectory_metadata(system, seed=values["seed"]) | {
+        "checkpoint": str(values["checkpoint"]),
+        "injection": values["injection"],
+        "start_step": values["start_step"],
+    }
+    target = files.folder / "trajectory.h5"
+    _propagate(propagator, values, target, metadata | {"provenance": files.provenance})
+    simulate_s = time.perf_counter() - began
+    trajectory, _ = read_trajectory(target)
+    metrics: dict[str, float] = {"cost/simulate_s": simulate_s}
+    if values["judge"]:
+        metrics |= _judge(trajectory, propagator, values, injection_name, files, label)
+    if values["xyz"]:
+        _write_xyz(trajectory, files.folder, system)
+    metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
+    files.write_metrics(metrics)
+    for replica, step in sorted(propagator.guard.diverged_at.items()):
+        say(f"replica {replica} diverged: found at step {step}, its later frames are NaN; the others went on")
+    print_summary(metrics, files.folder, f"{label.title}, {injection_name}")
+    return metrics
+
+
+def _resumed_values(resume: str, overrides: list[str]) -> dict[str, Any]:
+    extra = [override for override in overrides if not override.startswith("resume=")]
+    if extra:
+        raise ConfigError(f"resume= takes its configuration from {resume}; remove {' '.join(extra)}")
+    return read_config(Path(resume)) | {"resume": resume}
+
+
+def _check_numbers(values: Values) -> None:
+    for name in POSITIVE:
+        if values[name] < 1:
+            raise ConfigError(f"{name} = {values[name]} must be at least 1")
+    if values["n_steps"] <= values["start_step"]:
+        raise ConfigError(
+            f"n_steps = {values['n_steps']} ends before ML starts: it must exceed start_step = {values['start_step']}"
+        )
+
+
+def _say_departures(chosen: Values, trained: Values) -> None:
+    """Tell what the predictor was not trained with; a molecule or time step of another kind was refused before."""
+    for name in ("hamiltonian", "regime"):
+        if chosen[name] != trained[name]:
+            say(
+                f"note: trained with {name} {short_name(trained[name])}, now {short_name(chosen[name])} (or other values)"
+            )
+
+
+def _propagate(propagator: Propagator, values: Values, target: Path, metadata: Mapping[str, Any]) -> None:
+    """Advance chunk by chunk into the recorder; what a killed run committed is not simulated again."""
+    recorder = FrameRecorder(target, identity=_identity(values))
+    committed = recorder.restart_state()
+    if committed is not None:
+        propagator.load_state_dict(committed["propagator"])
+        metadata = committed["metadata"]
+        say(f"resuming at step {propagator.state.step} of {values['n_steps']}")
+    bar = StepBar()
+    n_steps, chunk, every = values["n_steps"], values["chunk_steps"], values["every"]
+    while propagator.state.step < n_steps:
+        frames = propagator.advance(min(chunk, n_steps - propagator.state.step), every=every)
+        if len(frames):
+            recorder.append(frames.to("cpu"))
+        recorder.commit({"propagator": propagator.state_dict(), "metadata": dict(metadata)})
+        bar(values["injection_name"], propagator.state.step, n_steps)
+    recorder.finish(metadata)
+
+
+def _identity(values: Values) -> str:
+    """A digest of all that decides the frames."""
+    deciding = {key: value for key, value in values.items() if key not in ("resume", "judge", "xyz", "threads")}
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+def _judge(
+    trajectory: Trajectory, propagator: Propagator, values: Values, name: str, files: RunFiles, label: RunLabel
+) -> dict[str, float]:
+    """Scores against reference dynamics from the same states; its force calls judge and are nobody's."""
+    system = propagator.system
+    reference = reference_propagator(system, device=propagator.device)
+    reference.start(
+        *draw_initial(system, make_regime(values), values["n_replicas"], seed=values["seed"], purpose="simulation")
+    )
+    parts, bar = [], StepBar()
+    while reference.state.step < values["n_steps"]:
+        steps = min(values["chunk_steps"], values["n_steps"] - reference.state.step)
+        parts.append(reference.advance(steps, every=values["every"]).to("cpu"))
+        bar("reference", reference.state.step, values["n_steps"])
+    first = -(-values["start_step"] // values["every"])
+    learned = trajectory.frames(first, len(trajectory))
+    true = join_frames(parts).frames(first, len(trajectory))
+    result = judge_rollout(learned, true, propagator)
+    draw_rollouts(files.figures, {name: learned}, true, label=label, system=system)
+    return {f"rollout/{name}/{quantity}": value for quantity, value in result.metrics.items()}
+
+
+def _write_xyz(trajectory: Trajectory, folder: Path, system: System) -> None:
+    for replica in range(trajectory.n_replicas):
+        write_extended_xyz(
+            folder / f"trajectory_{replica:04d}.xyz",
+            trajectory,
+            symbols=system.symbols,
+            masses_u=system.masses_u,
+            dt_fs=system.dt_fs,
+            replica=replica,
+        )

@@ -1,0 +1,264 @@
+"""``python train.py``: data, training, test by rollout, report."""
+
+import logging
+import os
+import time
+import warnings
+from pathlib import Path
+
+import lightning
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger
+
+from mlmd.commands.objects import (
+    Values,
+    check_device,
+    make_injections,
+    make_predictor,
+    make_regime,
+    make_system,
+    model_name,
+    short_name,
+)
+from mlmd.commands.outputs import RunFiles, peak_memory_MB, read_config
+from mlmd.commands.progress import StepBar, say
+from mlmd.commands.report import report_training
+from mlmd.config import build
+from mlmd.data.generation import draw_initial, reference_data
+from mlmd.data.module import TrajectoryDataModule
+from mlmd.errors import ConfigError, DataError
+from mlmd.models import VelocityPredictor
+from mlmd.reporting.console import print_summary
+from mlmd.reporting.style import RunLabel
+from mlmd.state import Trajectory
+from mlmd.systems import Regime, System
+from mlmd.training import PredictorModule, RolloutPlan, RolloutValidation
+
+MAPE_THRESHOLD_OF_RMS = 0.01
+"""Velocity components below this part of the root mean square stay out of the MAPE, which is unbounded near zero."""
+
+
+def train(values: Values, *, folder: str, overrides: list[str]) -> dict[str, float]:
+    """Train, test and report one predictor.
+
+    Args:
+        values: the resolved configuration.
+        folder: where everything goes.
+        overrides: what the command line changed, for the record.
+
+    Returns:
+        What ``metrics.json`` holds.
+
+    Raises:
+        MlmdError: bad input, each with its own words.
+    """
+    began = time.perf_counter()
+    if values["resume"] is not None:
+        values = _resumed_values(values["resume"], overrides)
+    files = RunFiles(Path(folder), values, overrides=overrides, is_main=os.environ.get("LOCAL_RANK", "0") == "0")
+    _quiet_lightning()
+    torch.set_num_threads(values["threads"])
+    lightning.seed_everything(values["seed"], verbose=False)
+    check_device(values["trainer"]["accelerator"])
+
+    system, regime = make_system(values), make_regime(values)
+    predictor = make_predictor(values, system)
+    rollout_callback = _rollout_callback(values, system, regime)
+    _check_start(values, predictor)
+    if files.is_main:
+        say(_headline(values, system, predictor))
+        files.begin()
+
+    splits = _data(values, system, regime, files)
+    features, targets = predictor.training_pairs(splits["train"])
+    batches = build(values["data"]["batches"], "data.batches")
+    predictor.scaling.fit(features.flatten(0, 1), targets.flatten(0, 1), noise=batches.noise)
+    module = PredictorModule(
+        predictor,
+        optimizer=build(values["optimizer"], "optimizer"),
+        mape_threshold_A_per_fs=MAPE_THRESHOLD_OF_RMS * float(splits["train"].velocities.square().mean().sqrt()),
+        config=dict(values),
+    )
+    data = TrajectoryDataModule(splits, predictor=predictor, plan=batches, seed=values["seed"])
+    if files.is_main:
+        say(_what_is_left(predictor))
+    with files.tracker(system, predictor) as tracker:
+        loggers: list[Logger] = [CSVLogger(files.folder, name="csv"), *tracker.loggers]
+        trainer = _trainer(values, module, [rollout_callback], loggers, files)
+        train_began = time.perf_counter()
+        with warnings.catch_warnings():
+            _ignore_known_warnings()
+            last = files.folder / "last.ckpt"
+            trainer.fit(module, datamodule=data, ckpt_path=last if values["resume"] is not None else None)
+            train_s = time.perf_counter() - train_began
+            metrics = _test(trainer, module, data, files)
+        if not trainer.is_global_zero:
+            return metrics
+        metrics |= {
+            "test/velocity_mape_threshold_A_per_fs": module.mape.threshold,
+            "cost/train_s": train_s,
+            "cost/total_s": time.perf_counter() - began,
+            "cost/peak_memory_MB": peak_memory_MB(),
+        }
+        label = _label(values, system, predictor)
+        report_training(files, metrics, rollout_callback, module, splits["test"], label=label, system=system)
+        tracker.finish(files, metrics)
+    print_summary(metrics, files.folder, label.title)
+    return metrics
+
+
+def _resumed_values(resume: str, overrides: list[str]) -> Values:
+    extra = [override for override in overrides if not override.startswith("resume=")]
+    if extra:
+        raise ConfigError(f"resume= takes its configuration from {resume}; remove {' '.join(extra)}")
+    if not (Path(resume) / "last.ckpt").is_file():
+        raise DataError(f"{resume} holds no last.ckpt, so there is nothing to resume; start the run anew")
+    return read_config(Path(resume)) | {"resume": resume}
+
+
+def _data(values: Values, system: System, regime: Regime, files: RunFiles) -> dict[str, Trajectory]:
+    plan = build(values["data"]["trajectories"], "data.trajectories")
+    cache = values["data"]["cache"]
+    began = time.perf_counter()
+    splits = reference_data(
+        system,
+        regime,
+        plan,
+        seed=values["seed"],
+        cache_folder=None if cache is None else Path(cache),
+        recipe={name: values[name] for name in ("system", "hamiltonian", "regime")},
+        provenance=files.provenance,
+    )
+    if files.is_main:
+        counts = ", ".join(f"{name} {split.n_replicas}" for name, split in splits.items())
+        took = time.perf_counter() - began
+        say(f"data: {counts} trajectories of {plan.n_steps} steps of {system.dt_fs} fs ({took:.1f} s)")
+    return splits
+
+
+def _rollout_callback(values: Values, system: System, regime: Regime) -> RolloutValidation:
+    rollout, seed = values["rollout"], values["seed"]
+    injections = make_injections(rollout["injections"])
+    start = rollout["start_step"]
+    val_plan = RolloutPlan(injections, rollout["val_n_steps"], rollout["val_n_replicas"], start)
+    test_plan = RolloutPlan(injections, rollout["n_steps"], rollout["n_replicas"], start)
+    return RolloutValidation(
+        system,
+        val_plan=val_plan,
+        val_initial=draw_initial(system, regime, val_plan.n_replicas, seed=seed, purpose="val rollout"),
+        test_plan=test_plan,
+        test_initial=draw_initial(system, regime, test_plan.n_replicas, seed=seed, purpose="test rollout"),
+        every_n_epochs=rollout["every_n_epochs"],
+        progress=StepBar(),
+    )
+
+
+def _check_start(values: Values, predictor: VelocityPredictor) -> None:
+    start = values["rollout"]["start_step"]
+    if start < predictor.n_history:
+        raise ConfigError(
+            f"rollout.start_step = {start} is too early: {predictor.spec.variant} with this memory needs "
+            f"{predictor.n_history} Hamiltonian steps first"
+        )
+
+
+def _trainer(
+    values: Values, module: PredictorModule, callbacks: list[Callback], loggers: list[Logger], files: RunFiles
+) -> Trainer:
+    selection = values["selection"]
+    callbacks = [
+        *callbacks,
+        ModelCheckpoint(
+            files.folder,
+            "best",
+            monitor=selection["monitor"],
+            mode="min",
+            every_n_epochs=selection["every_n_epochs"],
+            enable_version_counter=False,
+        ),
+        ModelCheckpoint(files.folder, "last", enable_version_counter=False),
+        StopWhenExact(),
+    ]
+    if files.shows_progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=50, leave=False))
+    return Trainer(
+        **values["trainer"],
+        callbacks=callbacks,
+        logger=loggers,
+        default_root_dir=files.folder,
+        gradient_clip_val=module.optimizer_plan.gradient_clip,
+        deterministic=True,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        enable_progress_bar=files.shows_progress,
+        log_every_n_steps=50,
+    )
+
+
+class StopWhenExact(Callback):
+    """Ends training after an epoch where the linear shortcut leaves nothing but round-off for the network to learn."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop."""
+        if isinstance(pl_module, PredictorModule) and pl_module.predictor.scaling.n_learned == 0:
+            trainer.should_stop = True
+
+
+def _test(trainer: Trainer, module: PredictorModule, data: TrajectoryDataModule, files: RunFiles) -> dict[str, float]:
+    """Metrics of the best checkpoint, as float64."""
+    best = files.folder / "best.ckpt"
+    if not best.is_file():
+        raise DataError(
+            f"{best} was not written: the monitored quantity was never logged; see selection.every_n_epochs"
+        )
+    trainer.test(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _headline(values: Values, system: System, predictor: VelocityPredictor) -> str:
+    n_weights = sum(weight.numel() for weight in predictor.network.parameters())
+    return (
+        f"mlmd: {_label(values, system, predictor).title}, dt {system.dt_fs} fs "
+        f"(period {system.period_fs:.2f} fs), seed {values['seed']}, {n_weights} weights, {values['threads']} thread(s)"
+    )
+
+
+def _what_is_left(predictor: VelocityPredictor) -> str:
+    scaling = predictor.scaling
+    if not predictor.spec.shortcut:
+        return "training: no shortcut, the LSTM predicts the whole target"
+    if scaling.n_learned == 0:
+        return "training: the linear shortcut is exact here, nothing is left for the LSTM to learn"
+    return f"training: the LSTM learns what the linear shortcut leaves, in {scaling.n_learned} direction(s)"
+
+
+def _label(values: Values, system: System, predictor: VelocityPredictor) -> RunLabel:
+    return RunLabel(
+        system=system.name,
+        variant=model_name(predictor),
+        regime=short_name(values["regime"]),
+        hamiltonian=short_name(values["hamiltonian"]),
+        n_replicas=values["rollout"]["n_replicas"],
+        n_steps=values["rollout"]["n_steps"],
+        dt_fs=system.dt_fs,
+        seed=values["seed"],
+    )
+
+
+def _quiet_lightning() -> None:
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _ignore_known_warnings() -> None:
+    """Lightning's advice that does not apply here."""
+    for message in (
+        ".*Checkpoint directory .* exists and is not empty.*",  # the run's folder holds its configuration
+        ".*recommended to use .self.log.*sync_dist=True.*",  # every process finds the same rollout numbers
+        ".*Using .Distributed.*Sampler. with the dataloaders.*",  # batches are shared out by rank, not by a sampler
+        ".*it is recommended to use .Trainer.devices=1.*",  # every process tests the same trajectories
+    ):
+        warnings.filterwarnings("ignore", message=message)

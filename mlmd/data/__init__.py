@@ -1,0 +1,1 @@
+"""Trajectories as data: generation, storage with provenance, sequences for training."""

@@ -1,0 +1,85 @@
+"""Checkpoint files from anywhere: checked first, then loaded as tensors and plain values only."""
+
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlmd.data.files import require_readable_file
+from mlmd.errors import DataError
+
+FORMAT_VERSION = 1
+"""Newest layout of the 'mlmd' entry of a checkpoint that this code reads."""
+
+
+def load_checkpoint_file(path: str | Path) -> dict[str, Any]:
+    """Load an mlmd checkpoint onto the CPU.
+
+    Args:
+        path: a file written by training; a dict with an entry 'mlmd' that holds its 'format_version'.
+
+    Returns:
+        The whole dict.
+
+    Raises:
+        DataError: it is missing, a folder, truncated, altered, holds something other than tensors and plain values
+            (which is then not run), is not an mlmd checkpoint, or was written by a newer mlmd.
+    """
+    checkpoint = load_plain_file(path, kind="mlmd checkpoint")
+    entry = checkpoint.get("mlmd") if isinstance(checkpoint, dict) else None
+    version = entry.get("format_version") if isinstance(entry, dict) else None
+    if not isinstance(checkpoint, dict) or not isinstance(version, int):
+        raise DataError(f"cannot read {path}: not an mlmd checkpoint; give a file that mlmd's training wrote")
+    if version > FORMAT_VERSION:
+        raise DataError(
+            f"cannot read {path}: its format version {version} is newer than the {FORMAT_VERSION} that this mlmd "
+            "reads; update mlmd"
+        )
+    return checkpoint
+
+
+def load_plain_file(path: str | Path, *, kind: str) -> Any:
+    """Load a file of torch.save onto the CPU after its checksums have been verified.
+
+    Args:
+        path: the file.
+        kind: what it should be, for the error, such as 'mlmd checkpoint'.
+
+    Raises:
+        DataError: it is missing, a folder, truncated, altered, or holds something other than tensors and plain values.
+    """
+    path = Path(path)
+    _require_intact_zip(path, kind=kind)
+    try:
+        with warnings.catch_warnings():
+            # torch warns about a TorchScript archive before it refuses it; the refusal is enough.
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise DataError(
+            f"cannot read {path}: it holds something other than tensors and plain values; it is not an {kind} and was "
+            "not unpickled"
+        ) from error
+    except Exception as error:
+        # An archive with valid checksums that torch cannot read, such as a zip of photographs, fails in many ways.
+        raise DataError(f"cannot read {path}: it is a zip archive but not an {kind}; check the path") from error
+
+
+def _require_intact_zip(path: Path, *, kind: str) -> None:
+    """Refuse what is not a zip archive, the container of torch.save, or fails its checksums."""
+    require_readable_file(path, kind=kind)
+    try:
+        if not zipfile.is_zipfile(path):
+            raise DataError(f"cannot read {path}: it is truncated or not an {kind}; copy it again or check the path")
+        with zipfile.ZipFile(path) as archive:
+            # torch itself does not compare the checksums of tensors.
+            damaged = archive.testzip()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}; check that you may read it") from error
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+        raise DataError(f"cannot read {path}: it has been altered or is damaged; copy it again") from error
+    if damaged is not None:
+        raise DataError(f"cannot read {path}: it has been altered or is damaged (in {damaged}); copy it again")

@@ -1,0 +1,113 @@
+"""Reference trajectories for training, validation, test and rollouts, each from initial states of its own."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mlmd.data.store import cached_trajectory
+from mlmd.errors import ConfigError
+from mlmd.propagation import reference_propagator
+from mlmd.state import Trajectory
+from mlmd.systems import Regime, System
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """How much reference data is made; one trajectory belongs to one split as a whole.
+
+    Attributes:
+        n_train: trajectories for training.
+        n_val: trajectories for validation.
+        n_test: trajectories for the one-step test.
+        n_steps: MD steps of each.
+
+    Raises:
+        ConfigError: a number is below 1.
+    """
+
+    n_train: int
+    n_val: int
+    n_test: int
+    n_steps: int
+
+    def __post_init__(self) -> None:
+        for name in ("n_train", "n_val", "n_test", "n_steps"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"data.{name} = {getattr(self, name)} must be at least 1")
+
+
+def split_seed(seed: int, purpose: str) -> int:
+    """A seed for one purpose, so that no two splits share a draw.
+
+    >>> split_seed(1, "train") != split_seed(1, "test")
+    True
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:7], "big")
+
+
+def draw_initial(system: System, regime: Regime, n_replicas: int, *, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
+    """On-step positions (A) and velocities (A/fs) [replica, atom, xyz] of one purpose."""
+    generator = torch.Generator().manual_seed(split_seed(seed, purpose))
+    return regime.draw(system, n_replicas, generator=generator)
+
+
+def reference_data(
+    system: System,
+    regime: Regime,
+    plan: DataPlan,
+    *,
+    seed: int,
+    cache_folder: Path | None,
+    recipe: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+) -> dict[str, Trajectory]:
+    """The splits, from the cache where they are there.
+
+    Args:
+        system: what is simulated.
+        regime: how initial states are drawn.
+        plan: how much of it.
+        seed: seed of the run.
+        cache_folder: where trajectories are kept; None keeps nothing.
+        recipe: what of the configuration decides the trajectories (system, Hamiltonian, regime).
+        provenance: stored beside them.
+
+    Returns:
+        Trajectories by split, stride 1.
+    """
+    counts = {"train": plan.n_train, "val": plan.n_val, "test": plan.n_test}
+    splits: dict[str, Trajectory] = {}
+    for split in SPLITS:
+
+        def make(split: str = split) -> Trajectory:
+            propagator = reference_propagator(system)
+            drawn_from = regime.for_training() if split == "train" else regime
+            propagator.start(*draw_initial(system, drawn_from, counts[split], seed=seed, purpose=split))
+            return propagator.advance(plan.n_steps)
+
+        if cache_folder is None:
+            splits[split] = make()
+            continue
+        full_recipe = {**recipe, "split": split, "n": counts[split], "n_steps": plan.n_steps, "seed": seed}
+        metadata = trajectory_metadata(system, seed=seed) | {"provenance": dict(provenance)}
+        splits[split] = cached_trajectory(cache_folder, full_recipe, make, metadata=metadata)
+    return splits
+
+
+def trajectory_metadata(system: System, *, seed: int) -> dict[str, Any]:
+    """What every stored trajectory says of itself."""
+    return {
+        "system": system.name,
+        "symbols": list(system.symbols),
+        "masses_u": list(system.masses_u),
+        "dt_fs": system.dt_fs,
+        "seed": seed,
+        "units": {"length": "angstrom", "time": "fs", "mass": "u", "energy": "eV"},
+    }

@@ -1,0 +1,87 @@
+"""Training batches: random stretches of training trajectories, drawn anew each epoch from the seed alone."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from mlmd.data.generation import split_seed
+from mlmd.errors import ConfigError
+
+
+class SequenceBatches:
+    """An iterable of batches, the same for the same seed and epoch, whatever came before.
+
+    Nothing is kept between epochs, so a resumed run draws what the uninterrupted one would have drawn. Stretches are
+    cut on the device that holds the tensors.
+
+    Args:
+        inputs: standardised network inputs [trajectory, time, input].
+        targets: network targets [trajectory, time, output].
+        noise_response: shift of the target per unit of input noise [input, output].
+        noise: standard deviation of the input noise; 0 adds none.
+        sequence_length: steps in a stretch.
+        batch_size: stretches in a batch, per process.
+        n_batches: batches in an epoch.
+        seed: seed of the run.
+        epoch: tells the current epoch.
+        rank: number of this process; each draws its own stretches.
+
+    Raises:
+        ConfigError: a size is below 1, or the trajectories are shorter than a stretch.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        noise_response: Tensor,
+        *,
+        noise: float,
+        sequence_length: int,
+        batch_size: int,
+        n_batches: int,
+        seed: int,
+        epoch: Callable[[], int],
+        rank: int = 0,
+    ) -> None:
+        for name, value in (("sequence_length", sequence_length), ("batch_size", batch_size), ("n_batches", n_batches)):
+            if value < 1:
+                raise ConfigError(f"data.{name} = {value} must be at least 1")
+        if noise < 0:
+            raise ConfigError(f"data.noise = {noise} must not be negative")
+        if sequence_length > inputs.shape[1]:
+            raise ConfigError(
+                f"data.sequence_length = {sequence_length} is longer than the {inputs.shape[1]} usable steps of a "
+                "trajectory; raise data.n_steps or shorten it"
+            )
+        self.inputs = inputs
+        self.targets = targets
+        self.noise_response = noise_response
+        self.noise = noise
+        self.sequence_length = sequence_length
+        self.batch_size = batch_size
+        self.n_batches = n_batches
+        self.seed = seed
+        self.epoch = epoch
+        self.rank = rank
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets [batch, time, ...] of every batch of the current epoch."""
+        generator = torch.Generator().manual_seed(split_seed(self.seed, f"batches/{self.epoch()}/{self.rank}"))
+        n_trajectories, n_steps = self.inputs.shape[:2]
+        device = self.inputs.device
+        within = torch.arange(self.sequence_length, device=device)
+        for _ in range(self.n_batches):
+            which = torch.randint(n_trajectories, (self.batch_size, 1), generator=generator).to(device)
+            first = torch.randint(n_steps - self.sequence_length + 1, (self.batch_size, 1), generator=generator)
+            times = first.to(device) + within
+            inputs, targets = self.inputs[which, times], self.targets[which, times]
+            if self.noise > 0:
+                noise = self.noise * torch.randn(inputs.shape, generator=generator, dtype=inputs.dtype).to(device)
+                inputs, targets = inputs + noise, targets + noise @ self.noise_response
+            yield inputs, targets

@@ -1,0 +1,78 @@
+"""Extended XYZ, for viewers and for anything that reads ASE's formats."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlmd.data.files import atomic_path
+from mlmd.errors import ConfigError, DataError
+from mlmd.state import Trajectory
+
+# Isotopes with a name of their own; the element goes into the file, the mass tells them apart.
+_ELEMENTS = {"D": "H", "T": "H"}
+
+
+def write_extended_xyz(
+    path: str | Path,
+    trajectory: Trajectory,
+    *,
+    symbols: Sequence[str],
+    masses_u: Sequence[float],
+    dt_fs: float,
+    replica: int = 0,
+    every: int = 1,
+) -> None:
+    """Write one replica so that ``ase.io.read(path, ':')`` gives back atoms with masses and velocities.
+
+    Positions are in A; momenta are in ASE's units (u A per ASE time unit), v_ASE = v / ase.units.fs with v in A/fs, and
+    are those of the on-step velocities v_n. The info of every frame holds step, time_fs and replica. ASE writes eight
+    decimals.
+
+    Args:
+        path: the file to write.
+        trajectory: the frames.
+        symbols: element of every atom; D and T are written as H.
+        masses_u: mass of every atom, u; isotopic, so D2 is H2 with the mass of deuterium.
+        dt_fs: time step, fs.
+        replica: index of the replica to write.
+        every: write one frame in so many.
+
+    Raises:
+        ConfigError: ``replica`` or ``every`` is out of range.
+        DataError: symbols or masses do not fit the atoms, or the file cannot be written.
+    """
+    n_replicas, _, n_atoms, _ = trajectory.positions.shape
+    if not 0 <= replica < n_replicas:
+        raise ConfigError(f"replica {replica} is not in the trajectory; choose one from 0 to {n_replicas - 1}")
+    if every < 1:
+        raise ConfigError(f"every is {every}, but one frame in at least 1 has to be written; choose 1 or more")
+    if not len(symbols) == len(masses_u) == n_atoms:
+        raise DataError(
+            f"cannot write {path}: {len(symbols)} symbols and {len(masses_u)} masses for {n_atoms} atoms; give one each"
+        )
+    from ase.data import atomic_numbers
+    from ase.io.extxyz import write_xyz
+
+    elements = [_ELEMENTS.get(symbol, symbol) for symbol in symbols]
+    for element in elements:
+        if element not in atomic_numbers:
+            raise DataError(f"cannot write {path}: '{element}' is not a chemical element; give element symbols")
+    frames = _atoms(trajectory, elements=elements, masses_u=masses_u, dt_fs=dt_fs, replica=replica, every=every)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        write_xyz(file, frames)
+
+
+def _atoms(
+    trajectory: Trajectory, *, elements: list[str], masses_u: Sequence[float], dt_fs: float, replica: int, every: int
+) -> Iterator[Any]:
+    """The frames as ASE atoms, one at a time: a long run need not exist twice in memory."""
+    from ase import Atoms, units
+
+    for frame in range(0, len(trajectory), every):
+        step = int(trajectory.steps[frame])
+        atoms: Any = Atoms(
+            elements, positions=trajectory.positions[replica, frame].detach().cpu().numpy(), masses=list(masses_u)
+        )
+        atoms.set_velocities(trajectory.velocities[replica, frame].detach().cpu().numpy() / units.fs)
+        atoms.info.update(step=step, time_fs=step * dt_fs, replica=replica)
+        yield atoms

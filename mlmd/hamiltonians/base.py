@@ -1,0 +1,37 @@
+"""The Hamiltonian contract, and the counter every propagation goes through."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Hamiltonian(Protocol):
+    """A potential energy surface, evaluated for a batch of replicas at once."""
+
+    def energy_and_forces(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Potential energy and forces.
+
+        Args:
+            positions: float64 [..., atom, xyz], A.
+
+        Returns:
+            Energy [...], eV, and forces [..., atom, xyz], eV/A.
+        """
+        ...
+
+
+class CountedHamiltonian:
+    """A Hamiltonian that counts its calls: one call is one force evaluation of every replica in the batch.
+
+    Attributes:
+        n_calls: force evaluations per replica so far.
+    """
+
+    def __init__(self, hamiltonian: Hamiltonian) -> None:
+        self.hamiltonian = hamiltonian
+        self.n_calls = 0
+
+    def energy_and_forces(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Energy (eV) and forces (eV/A) at ``positions``, counted."""
+        self.n_calls += 1
+        return self.hamiltonian.energy_and_forces(positions)

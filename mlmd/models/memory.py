@@ -1,0 +1,111 @@
+"""How a stacked LSTM remembers: its state carried for ever, or a sliding window of fixed length."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from mlmd.errors import ConfigError
+from mlmd.models.lstm import LSTMState, StackedLSTM
+
+
+class Memory(Protocol):
+    """The same network, read in two ways; ``step`` in a rollout gives what ``sequence`` gives in training.
+
+    Attributes:
+        n_skipped: steps at the start of a sequence without an output that counts.
+    """
+
+    n_skipped: int
+
+    def sequence(self, network: StackedLSTM, inputs: Tensor) -> Tensor:
+        """Outputs [replica, time - n_skipped, output] of inputs [replica, time, input]."""
+        ...
+
+    def initial(self, network: StackedLSTM, n_replicas: int) -> LSTMState:
+        """The state before the first step."""
+        ...
+
+    def step(self, network: StackedLSTM, inputs: Tensor, state: LSTMState, n_seen: int) -> tuple[Tensor, LSTMState]:
+        """Output [replica, output] and state after input number ``n_seen`` (from 0), [replica, input]."""
+        ...
+
+
+class CarriedMemory:
+    """The state is carried from step to step: every cell step of a sequence trains, a rollout costs one cell step.
+
+    Args:
+        warmup: steps before the state is settled and an output counts.
+    """
+
+    def __init__(self, *, warmup: int = 16) -> None:
+        if warmup < 1:
+            raise ConfigError(f"memory.warmup = {warmup} must be at least 1")
+        self.n_skipped = warmup
+
+    def sequence(self, network: StackedLSTM, inputs: Tensor) -> Tensor:
+        """Outputs after the warm-up of one pass over the sequence."""
+        outputs: Tensor = network(inputs)[0]
+        return outputs[:, self.n_skipped :]
+
+    def initial(self, network: StackedLSTM, n_replicas: int) -> LSTMState:
+        """Zeros."""
+        return network.initial_state(n_replicas)
+
+    def step(self, network: StackedLSTM, inputs: Tensor, state: LSTMState, n_seen: int) -> tuple[Tensor, LSTMState]:
+        """One cell step."""
+        return network.step(inputs, state)
+
+
+class WindowMemory:
+    """The last ``length`` inputs and nothing before them.
+
+    A rollout keeps ``length`` states started one step apart and advances them together as one batch: at every step
+    exactly one of them has read the whole window. The depth of a step stays one cell, its width is ``length`` replicas.
+
+    Args:
+        length: history length in steps.
+    """
+
+    def __init__(self, *, length: int) -> None:
+        if length < 1:
+            raise ConfigError(f"memory.length = {length} must be at least 1")
+        self.length = length
+        self.n_skipped = length - 1
+
+    def sequence(self, network: StackedLSTM, inputs: Tensor) -> Tensor:
+        """The last output of every window of the sequence."""
+        windows = inputs.unfold(1, self.length, 1).mT  # [replica, window, length, input]
+        n_replicas, n_windows = windows.shape[:2]
+        hidden, _ = network.lstm(windows.flatten(0, 1))
+        outputs: Tensor = network.head(hidden[:, -1])
+        return outputs.reshape(n_replicas, n_windows, -1)
+
+    def initial(self, network: StackedLSTM, n_replicas: int) -> LSTMState:
+        """Zeros for ``length`` staggered states, [layer, length * replica, hidden]."""
+        return network.initial_state(self.length * n_replicas)
+
+    def step(self, network: StackedLSTM, inputs: Tensor, state: LSTMState, n_seen: int) -> tuple[Tensor, LSTMState]:
+        """Advance all staggered states, answer from the one whose window is full, and start that one anew."""
+        n_replicas = inputs.shape[0]
+        outputs, (hidden, cell) = network.step(inputs.repeat(self.length, 1), state)
+        full = (n_seen + 1) % self.length * n_replicas
+        answered = slice(full, full + n_replicas)
+        answer = outputs[answered]
+        hidden[:, answered] = 0.0
+        cell[:, answered] = 0.0
+        return answer, (hidden, cell)
+
+
+def make_memory(kind: str, *, length: int | None, warmup: int | None) -> Memory:
+    """The memory of a stored specification.
+
+    Raises:
+        ConfigError: the kind is unknown, or a window has no length.
+    """
+    if kind == "carried":
+        return CarriedMemory(warmup=16 if warmup is None else warmup)
+    if kind == "window":
+        if length is None:
+            raise ConfigError("memory.length is missing: memory=window needs a history length in steps")
+        return WindowMemory(length=length)
+    raise ConfigError(f"memory.kind = {kind!r} is unknown; known: 'carried', 'window'")

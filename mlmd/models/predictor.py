@@ -1,0 +1,165 @@
+"""The velocity predictor: decomposition, scales and stacked LSTM around one step."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mlmd.decomposition import Frame
+from mlmd.models.lstm import LSTMState, StackedLSTM
+from mlmd.models.memory import Memory, make_memory
+from mlmd.models.scaling import Scaling
+from mlmd.models.spec import PredictorSpec
+from mlmd.state import Trajectory
+
+
+@dataclass
+class PredictorState:
+    """What a predictor remembers of a rollout.
+
+    Attributes:
+        n_seen: inputs read so far.
+        network: LSTM state, laid out by the memory.
+        last_update: components of the last force-like kick, [replica, component], A/fs; None before the first step.
+        coordinates: the coordinate frames before this one, newest first, each [replica, coordinate], A.
+    """
+
+    n_seen: int
+    network: LSTMState
+    last_update: Tensor | None = None
+    coordinates: list[Tensor] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, for a restart file."""
+        return {
+            "n_seen": self.n_seen,
+            "network": list(self.network),
+            "last_update": self.last_update,
+            "coordinates": list(self.coordinates),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "PredictorState":
+        """The state that ``to_dict`` wrote."""
+        hidden, cell = values["network"]
+        return cls(values["n_seen"], (hidden, cell), values["last_update"], list(values["coordinates"]))
+
+
+class VelocityPredictor(nn.Module):
+    """Predicts kicks from velocities.
+
+    One step reads the velocity features of v_{n-1/2}, the components of the last update u_{n-1} and R coordinate
+    frames, and says the components of v_{n+1/2} or of u_n. Positions enter only as the axes of the decomposition
+    unless R > 0.
+
+    Args:
+        spec: variant, sizes, memory and the system it belongs to.
+    """
+
+    def __init__(self, spec: PredictorSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.decomposition = spec.decomposition()
+        self.memory: Memory = make_memory(spec.memory_kind, length=spec.memory_length, warmup=spec.memory_warmup)
+        n_inputs = (
+            self.decomposition.n_features
+            + self.decomposition.n_components
+            + spec.coordinate_frames * self.decomposition.n_coordinates
+        )
+        n_components = self.decomposition.n_components
+        self.scaling = Scaling(n_inputs, n_components, shortcut=spec.shortcut)
+        self.network = StackedLSTM(n_inputs, n_components, hidden_size=spec.hidden_size, n_layers=spec.n_layers)
+
+    @property
+    def n_history(self) -> int:
+        """Steps that a rollout must see before a prediction counts."""
+        return self.first_input + self.memory.n_skipped
+
+    @property
+    def first_input(self) -> int:
+        """First frame of a trajectory with a complete input: one needs a kick before it, R > 1 more coordinates."""
+        return max(1, self.spec.coordinate_frames - 1)
+
+    def training_pairs(self, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of every frame from ``first_input`` on.
+
+        Args:
+            trajectory: consecutive frames (stride 1).
+
+        Returns:
+            Features [replica, time - first_input, input] and targets [replica, time - first_input, component], float64.
+        """
+        decomposition, start = self.decomposition, self.first_input
+        velocities = trajectory.velocities_before
+        frame = decomposition.frame(trajectory.positions, velocities)
+        updates = decomposition.project(frame, trajectory.kicks)
+        after = decomposition.project(frame, trajectory.velocities_after)
+        features = [decomposition.encode(frame, velocities)[:, start:], updates[:, start - 1 : -1]]
+        coordinates = decomposition.coordinates(frame, trajectory.positions)
+        n_frames = coordinates.shape[1]
+        features += [coordinates[:, start - back : n_frames - back] for back in range(self.spec.coordinate_frames)]
+        targets = after if self.spec.target == "velocity" else updates
+        return torch.cat(features, dim=-1), targets[:, start:]
+
+    def predict_sequence(self, features: Tensor) -> Tensor:
+        """Predicted targets [replica, time - n_skipped, component] of raw features [replica, time, input]."""
+        inputs = self.scaling.standardise(features).to(self.network.head.weight.dtype)
+        said = self.memory.sequence(self.network, inputs)
+        return self.scaling.combine(features[:, self.memory.n_skipped :], said)
+
+    def predict_velocities(self, trajectory: Trajectory) -> tuple[Tensor, Tensor, Tensor]:
+        """One-step predictions along a trajectory, every input being true.
+
+        Args:
+            trajectory: consecutive frames (stride 1).
+
+        Returns:
+            v_{n+1/2} as predicted, as the linear shortcut alone predicts it, and as it is, each float64
+            [replica, time - n_history, atom, xyz], A/fs.
+        """
+        features, _ = self.training_pairs(trajectory)
+        judged = trajectory.frames(self.n_history, len(trajectory))
+        before = judged.velocities_before
+        frame = self.decomposition.frame(judged.positions, before)
+
+        def velocities(said: Tensor) -> Tensor:
+            if self.spec.target == "velocity":
+                said = said - self.decomposition.project(frame, before)
+            return before + self.decomposition.decode(frame, said)
+
+        linear = self.scaling.linear(features[:, self.memory.n_skipped :])
+        return velocities(self.predict_sequence(features)), velocities(linear), judged.velocities_after
+
+    def initial_state(self, n_replicas: int) -> PredictorState:
+        """An empty memory."""
+        return PredictorState(0, self.memory.initial(self.network, n_replicas))
+
+    def predict(self, frame: Frame, positions: Tensor, velocities: Tensor, state: PredictorState) -> Tensor | None:
+        """Read one step, advance ``state`` in place, and say the components of the kick.
+
+        Args:
+            frame: decomposition frame of the state.
+            positions: r_n, [replica, atom, xyz], A.
+            velocities: v_{n-1/2}, [replica, atom, xyz], A/fs.
+            state: what this predictor remembers.
+
+        Returns:
+            Components of u_n, [replica, component], A/fs; None while there is not yet a complete input.
+        """
+        decomposition = self.decomposition
+        coordinates: list[Tensor] = []
+        if self.spec.coordinate_frames:
+            coordinates = [decomposition.coordinates(frame, positions), *state.coordinates]
+            state.coordinates = coordinates[: self.spec.coordinate_frames - 1]
+        if state.last_update is None or len(coordinates) < self.spec.coordinate_frames:
+            return None
+        encoded = decomposition.encode(frame, velocities)
+        features = torch.cat((encoded, state.last_update, *coordinates), dim=-1)
+        inputs = self.scaling.standardise(features).to(self.network.head.weight.dtype)
+        outputs, state.network = self.memory.step(self.network, inputs, state.network, state.n_seen)
+        said = self.scaling.combine(features, outputs)
+        state.n_seen += 1
+        if self.spec.target == "velocity":
+            return said - decomposition.project(frame, velocities)
+        return said

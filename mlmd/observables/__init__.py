@@ -1,0 +1,78 @@
+"""What judges a run: pure functions on float64 tensors [replica, time, atom, xyz], and their torchmetrics shells."""
+
+from mlmd.observables.dynamics import (
+    bond_velocity,
+    line_position_cm1,
+    power_spectrum,
+    spectrum_resolution_cm1,
+    vacf,
+    vacf_error,
+)
+from mlmd.observables.energy import (
+    drift_over_std_kinetic,
+    energy_drift,
+    energy_error_along,
+    frames_of_whole_periods,
+    kinetic_energy,
+    relative_energy_error,
+)
+from mlmd.observables.errors import (
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    median,
+    velocity_accuracy_percent,
+)
+from mlmd.observables.metrics import RolloutScores, VelocityAccuracy, VelocityMAE, VelocityMAPE
+from mlmd.observables.momenta import (
+    KineticPartition,
+    angular_momentum,
+    angular_momentum_error,
+    angular_momentum_scale,
+    linear_momentum,
+    linear_momentum_error,
+    linear_momentum_scale,
+    partition_kinetic_energy,
+)
+from mlmd.observables.rollout import rollout_metrics
+from mlmd.observables.structure import (
+    bond_lengths,
+    bond_mean_error_A,
+    bond_std_error_A,
+    wasserstein_distance,
+)
+
+__all__ = [
+    "KineticPartition",
+    "RolloutScores",
+    "VelocityAccuracy",
+    "VelocityMAE",
+    "VelocityMAPE",
+    "angular_momentum",
+    "angular_momentum_error",
+    "angular_momentum_scale",
+    "bond_lengths",
+    "bond_mean_error_A",
+    "bond_std_error_A",
+    "bond_velocity",
+    "drift_over_std_kinetic",
+    "energy_drift",
+    "energy_error_along",
+    "frames_of_whole_periods",
+    "kinetic_energy",
+    "line_position_cm1",
+    "linear_momentum",
+    "linear_momentum_error",
+    "linear_momentum_scale",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "median",
+    "partition_kinetic_energy",
+    "power_spectrum",
+    "relative_energy_error",
+    "rollout_metrics",
+    "spectrum_resolution_cm1",
+    "vacf",
+    "vacf_error",
+    "velocity_accuracy_percent",
+    "wasserstein_distance",
+]

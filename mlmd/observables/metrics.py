@@ -1,0 +1,136 @@
+"""torchmetrics shells: the pure functions, added up over batches and over the processes of a distributed run."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from mlmd.errors import ConfigError
+from mlmd.observables.errors import absolute_error_sums, median, percentage_error_sums
+
+
+def _zero() -> Tensor:
+    # float64: a float32 count stops at 2^24, which one epoch of short frames exceeds.
+    return torch.zeros((), dtype=torch.float64)
+
+
+class VelocityMAE(Metric):
+    """Mean absolute error over everything seen, see :func:`~mlmd.observables.errors.mean_absolute_error`.
+
+    >>> metric = VelocityMAE()
+    >>> metric.update(torch.tensor([1.0]), torch.tensor([2.0]))
+    >>> metric.update(torch.tensor([1.0, 1.0]), torch.tensor([2.0, 5.0]))
+    >>> float(metric.compute())
+    2.0
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    error_sum: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("error_sum", _zero(), dist_reduce_fx="sum")
+        self.add_state("count", _zero(), dist_reduce_fx="sum")
+
+    def update(self, pred: Tensor, true: Tensor) -> None:
+        """Add a batch; any shape, A/fs."""
+        error_sum, count = absolute_error_sums(pred, true)
+        self.error_sum += error_sum
+        self.count += count
+
+    def compute(self) -> Tensor:
+        """The error, A/fs."""
+        return self.error_sum / self.count
+
+
+class VelocityMAPE(Metric):
+    """Mean absolute percentage error over everything seen above the threshold.
+
+    See :func:`~mlmd.observables.errors.mean_absolute_percentage_error`.
+
+    Args:
+        threshold: elements with |true| at or below it are left out, A/fs.
+
+    Raises:
+        ConfigError: the threshold is negative.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    ratio_sum: Tensor
+    count: Tensor
+
+    def __init__(self, *, threshold: float) -> None:
+        super().__init__()
+        if not threshold >= 0:
+            raise ConfigError(f"threshold of VelocityMAPE is {threshold}; give zero or a positive speed in A/fs")
+        self.threshold = threshold
+        self.add_state("ratio_sum", _zero(), dist_reduce_fx="sum")
+        self.add_state("count", _zero(), dist_reduce_fx="sum")
+
+    def update(self, pred: Tensor, true: Tensor) -> None:
+        """Add a batch; any shape, A/fs."""
+        ratio_sum, count = percentage_error_sums(pred, true, threshold=self.threshold)
+        self.ratio_sum += ratio_sum
+        self.count += count
+
+    def compute(self) -> Tensor:
+        """The error, percent; NaN when nothing was above the threshold."""
+        return 100.0 * self.ratio_sum / self.count
+
+
+class VelocityAccuracy(Metric):
+    """Velocity accuracy over everything seen, see :func:`~mlmd.observables.errors.velocity_accuracy_percent`."""
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+    error_sum: Tensor
+    size_sum: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("error_sum", _zero(), dist_reduce_fx="sum")
+        self.add_state("size_sum", _zero(), dist_reduce_fx="sum")
+
+    def update(self, pred: Tensor, true: Tensor) -> None:
+        """Add a batch; any shape, A/fs."""
+        self.error_sum += absolute_error_sums(pred, true)[0]
+        self.size_sum += true.double().abs().sum()
+
+    def compute(self) -> Tensor:
+        """The accuracy, percent."""
+        return 100.0 * (1.0 - self.error_sum / self.size_sum)
+
+
+class RolloutScores(Metric):
+    """Median and worst of the energy errors of all replicas, over batches and processes.
+
+    >>> metric = RolloutScores()
+    >>> metric.update(torch.tensor([0.1, 0.5]))
+    >>> metric.update(torch.tensor([float("inf")]))
+    >>> {name: float(score) for name, score in metric.compute().items()}
+    {'energy_error_median': 0.5, 'energy_error_worst': inf}
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    energy_errors: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("energy_errors", [], dist_reduce_fx="cat")
+
+    def update(self, energy_errors: Tensor) -> None:
+        """Add the relative energy errors of replicas [replica], +inf for one that diverged."""
+        self.energy_errors.append(energy_errors.detach().double())
+
+    def compute(self) -> dict[str, Tensor]:
+        """``energy_error_median`` and ``energy_error_worst``, dimensionless."""
+        errors = dim_zero_cat(self.energy_errors)
+        return {"energy_error_median": median(errors), "energy_error_worst": errors.max()}

@@ -1,0 +1,116 @@
+"""Energy anchoring: at an injection the vibrational velocity is corrected so that the total energy returns.
+
+Verlet does not keep H but, to fourth order in dt, the modified energy
+
+    H~ = H + dt^2 (v.V''v / 12 - F.F / (24 m)),
+
+so H~ is what is anchored. V and F come with the injection's own force call. The curvature v.V''v = -v.dF/dt takes the
+backward difference of the last kicks, F = m u / dt, and needs no further call.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mlmd.decomposition import DiatomicVibration
+from mlmd.errors import ConfigError
+from mlmd.state import MDState
+from mlmd.systems import System
+from mlmd.units import ACCELERATION
+
+BACKWARD_DIFFERENCE = (11.0 / 6.0, -3.0, 1.5, -1.0 / 3.0)
+"""Third-order backward difference: dt du/dt at step n from u_n, u_{n-1}, u_{n-2}, u_{n-3}."""
+
+
+class EnergyAnchor:
+    """Returns H~ to its mean over the Hamiltonian steps before ML, by scaling the vibrational velocity alone.
+
+    The correction acts along the vibration, so it leaves the momenta and the rotation alone. A vibration passes KE = 0
+    twice a period, where no scaling of a velocity can restore an energy: there the correction fades out smoothly, and
+    what it leaves is made good at a later injection.
+
+    Args:
+        least_share: share of the vibrational energy that must be kinetic for a full correction, in (0, 1).
+        largest_change: bound on the relative change of the vibrational kinetic energy at one injection, in (0, 1).
+
+    Raises:
+        ConfigError: a share outside its range.
+    """
+
+    def __init__(self, *, least_share: float = 0.25, largest_change: float = 0.5) -> None:
+        for name, value in (("least_share", least_share), ("largest_change", largest_change)):
+            if not 0.0 < value < 1.0:
+                raise ConfigError(f"injection.anchor.{name} = {value} must lie in (0, 1)")
+        self.least_share = least_share
+        self.largest_change = largest_change
+        self._sum: Tensor | None = None
+        self._n_samples = 0
+
+    def bind(self, system: System, *, device: torch.device | str) -> None:
+        """Forget any reference and serve a new run of ``system``."""
+        mass_1, mass_2 = system.masses_u
+        self._vibration = DiatomicVibration(system.masses_u, system.dt_fs)
+        self._reduced_mass = mass_1 * mass_2 / (mass_1 + mass_2) / ACCELERATION
+        self._masses = system.masses(device).unsqueeze(-1) / ACCELERATION
+        self._dt_fs = system.dt_fs
+        self._sum, self._n_samples = None, 0
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether any Hamiltonian step before ML was seen."""
+        return self._n_samples > 0
+
+    def modified_energy(self, velocities: Tensor, energy: Tensor, kicks: list[Tensor]) -> Tensor:
+        """H~ of a step.
+
+        Args:
+            velocities: on-step velocities v_n, [replica, atom, xyz], A/fs.
+            energy: potential energy at r_n, [replica], eV.
+            kicks: u_n, u_{n-1}, u_{n-2}, u_{n-3}, each [replica, atom, xyz], A/fs.
+
+        Returns:
+            H~, [replica], eV.
+        """
+        change = sum(
+            (weight * kick for weight, kick in zip(BACKWARD_DIFFERENCE, kicks, strict=True)), start=0.0 * kicks[0]
+        )
+        # In units of kicks: dt^2 v.V''v = -m v.change and dt^2 F.F / m = m u.u.
+        per_atom = velocities * velocities / 2.0 - velocities * change / 12.0 - kicks[0] * kicks[0] / 24.0
+        return energy + (self._masses * per_atom).sum(dim=(-2, -1))
+
+    def sample(self, state: MDState, energy: Tensor, kicks: list[Tensor]) -> None:
+        """Take a Hamiltonian step before ML into the reference."""
+        modified = self.modified_energy(state.velocities + 0.5 * kicks[0], energy, kicks)
+        self._sum = modified if self._sum is None else self._sum + modified
+        self._n_samples += 1
+
+    def correction(self, state: MDState, energy: Tensor, kicks: list[Tensor]) -> Tensor:
+        """Velocity change beside the force kick, [replica, atom, xyz], A/fs.
+
+        Args:
+            state: positions r_n and velocities v_{n-1/2}.
+            energy: potential energy at r_n from the injection's call, [replica], eV.
+            kicks: u_n (true), u_{n-1}, u_{n-2}, u_{n-3}.
+        """
+        assert self._sum is not None  # the propagator refuses an anchored run without Hamiltonian steps before ML
+        on_step = state.velocities + 0.5 * kicks[0]
+        excess = self.modified_energy(on_step, energy, kicks) - self._sum / self._n_samples
+        frame = self._vibration.frame(state.positions, state.velocities)
+        speed = self._vibration.project(frame, on_step)
+        kinetic = 0.5 * self._reduced_mass * speed.square().squeeze(-1)
+        share = kinetic / (kinetic + energy)
+        # Below the least share the denominator stops shrinking, so the change goes to zero with the kinetic energy.
+        weight = (share / self.least_share).clamp(max=1.0)
+        floor = self.least_share * (kinetic + energy)
+        change = weight * excess / torch.maximum(kinetic, floor)
+        factor = (1.0 - change.clamp(-self.largest_change, self.largest_change)).sqrt() - 1.0
+        return self._vibration.decode(frame, factor.unsqueeze(-1) * speed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The reference, for a restart file."""
+        return {"sum": self._sum, "n_samples": self._n_samples}
+
+    def load_state_dict(self, values: dict[str, Any]) -> None:
+        """Continue with a stored reference."""
+        self._sum, self._n_samples = values["sum"], values["n_samples"]

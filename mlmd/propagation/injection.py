@@ -1,0 +1,173 @@
+"""Injection schedules: at which steps after the start of ML is the kick Hamiltonian?
+
+A schedule counts steps from 0 at the start of ML. Its frequency is Hamiltonian force calls over steps; n steps of
+frequency f take exactly floor(n f) of them, the last step of every interval.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from mlmd.errors import ConfigError
+from mlmd.propagation.anchor import EnergyAnchor
+
+GOLDEN_RATIO = (math.sqrt(5.0) - 1.0) / 2.0
+"""Multiples of it modulo 1 fill the unit interval most evenly."""
+
+
+class InjectionSchedule(ABC):
+    """Answers "is this step Hamiltonian?" and nothing else."""
+
+    listens = False
+    """Whether the schedule wants to hear of the disagreement at injections."""
+
+    @abstractmethod
+    def is_hamiltonian(self, step: int) -> bool:
+        """Whether step number ``step`` after the start of ML (from 0) takes a Hamiltonian kick."""
+
+    def hear(self, step: int, disagreement: float) -> None:  # noqa: B027 - most schedules are deaf, by design
+        """Disagreement |u_learned - u_true| / rms |u_true| seen at the injection of ``step``."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, for a restart file."""
+        return {}
+
+    def load_state_dict(self, values: dict[str, Any]) -> None:  # noqa: B027 - nothing to restore by default
+        """Continue where ``state_dict`` stopped."""
+
+
+class Periodic(InjectionSchedule):
+    """Single injections, one an interval: interval i ends with the step at which floor((step + 1) f) becomes i + 1.
+
+    Evenly spaced injections beat with the vibration: they meet nearly the same phase many times in a row, and where
+    that is a turning point an energy anchor can do nothing for as long. With a spread, the injection of interval i
+    comes earlier by the golden-ratio sequence frac(0.618 i) times the spread, which visits all phases evenly; still
+    exactly one an interval.
+
+    Args:
+        frequency: f in [0, 1]; 0 never injects, 1 is velocity Verlet.
+        spread: part of an interval over which injections are spread, in [0, 1); 0 is evenly spaced.
+
+    Raises:
+        ConfigError: a value out of range.
+
+    >>> schedule = Periodic(0.01)
+    >>> [step for step in range(300) if schedule.is_hamiltonian(step)]
+    [99, 199, 299]
+    """
+
+    def __init__(self, frequency: float, *, spread: float = 0.0) -> None:
+        self.frequency = _checked_frequency(frequency)
+        if not 0.0 <= spread < 1.0:
+            raise ConfigError(f"injection.schedule.spread = {spread} must lie in [0, 1)")
+        self.spread = spread
+
+    def is_hamiltonian(self, step: int) -> bool:
+        """Whether the injection of this step's interval falls on it."""
+        hits, steps = self.frequency.numerator, self.frequency.denominator
+        if hits == 0:
+            return False
+        interval = step * hits // steps
+        last = -(-(interval + 1) * steps // hits) - 1
+        if self.spread == 0.0:
+            return step == last
+        first = -(-interval * steps // hits)
+        return step == last - int(self.spread * (last - first + 1) * math.modf(GOLDEN_RATIO * interval)[0])
+
+
+class Burst(InjectionSchedule):
+    """``length`` Hamiltonian steps in a row, as often as the frequency allows.
+
+    Args:
+        frequency: Hamiltonian steps over steps, f in [0, 1].
+        length: steps in a burst.
+
+    Raises:
+        ConfigError: f outside [0, 1], or a length below 1.
+
+    >>> schedule = Burst(0.1, length=2)
+    >>> [step for step in range(40) if schedule.is_hamiltonian(step)]
+    [18, 19, 38, 39]
+    """
+
+    def __init__(self, frequency: float, *, length: int) -> None:
+        self.frequency = _checked_frequency(frequency)
+        if length < 1:
+            raise ConfigError(f"injection.schedule.length = {length} must be at least 1")
+        self.length = length
+
+    def is_hamiltonian(self, step: int) -> bool:
+        """Whether the step is one of the last ``length`` of its interval of length / f steps."""
+        if self.frequency == 0:
+            return False
+        interval = max(self.length, round(self.length / self.frequency))
+        return step % interval >= interval - self.length
+
+
+class Adaptive(InjectionSchedule):
+    """The interval doubles while learned and true kick agree within the tolerance, and halves when they do not.
+
+    All replicas of a batch share the interval; the disagreement is the median over replicas.
+
+    Args:
+        tolerance: relative disagreement above which the interval is halved; below a quarter of it, it is doubled.
+        shortest: least interval in steps; the frequency never exceeds its inverse.
+        longest: greatest interval in steps.
+
+    Raises:
+        ConfigError: a tolerance that is not positive, or intervals that are not 1 <= shortest <= longest.
+    """
+
+    listens = True
+
+    def __init__(self, *, tolerance: float, shortest: int, longest: int) -> None:
+        if not tolerance > 0:
+            raise ConfigError(f"injection.schedule.tolerance = {tolerance} must be positive")
+        if not 1 <= shortest <= longest:
+            raise ConfigError(f"injection.schedule: needs 1 <= shortest <= longest, not {shortest} and {longest}")
+        self.tolerance = tolerance
+        self.shortest = shortest
+        self.longest = longest
+        self.interval = shortest
+        self.next_step = shortest - 1
+
+    def is_hamiltonian(self, step: int) -> bool:
+        """Whether the current interval ends with this step."""
+        return step == self.next_step
+
+    def hear(self, step: int, disagreement: float) -> None:
+        """Choose the next interval; a disagreement that is not a number counts as too large."""
+        if disagreement < 0.25 * self.tolerance:
+            self.interval = min(2 * self.interval, self.longest)
+        elif not disagreement <= self.tolerance:
+            self.interval = max(self.interval // 2, self.shortest)
+        self.next_step = step + self.interval
+
+    def state_dict(self) -> dict[str, Any]:
+        """The current interval."""
+        return {"interval": self.interval, "next_step": self.next_step}
+
+    def load_state_dict(self, values: dict[str, Any]) -> None:
+        """Continue with a stored interval."""
+        self.interval, self.next_step = values["interval"], values["next_step"]
+
+
+@dataclass
+class Injection:
+    """When a true kick is injected, and whether the total energy is put right with it.
+
+    Attributes:
+        schedule: at which steps.
+        anchor: energy anchor; None for bare force kicks, the preprint's kind.
+    """
+
+    schedule: InjectionSchedule
+    anchor: EnergyAnchor | None = None
+
+
+def _checked_frequency(frequency: float) -> Fraction:
+    if not 0.0 <= frequency <= 1.0:
+        raise ConfigError(f"injection.schedule.frequency = {frequency} must lie in [0, 1]")
+    return Fraction(frequency).limit_denominator(1_000_000)

@@ -1,0 +1,161 @@
+"""The scores of a run as a table that a person reads at its end.
+
+Plain ASCII: the table has to survive log files and terminals of any encoding.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mlmd.reporting.words import error_number, name_and_unit, percent_near_100, plain_number, signed_number
+
+WIDTH = 120
+MISSING, DIVERGED = "-", "diverged"
+
+Metrics = Mapping[str, float | None]
+
+_ROLLOUT_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("E error\nmedian", "energy_error_median", error_number),
+    ("E error\nworst", "energy_error_worst", error_number),
+    ("drift meV\n/atom/ps", "energy_drift_meV_per_atom_per_ps", signed_number),
+    ("bond mean\nerror A", "bond_mean_error_A", error_number),
+    ("VACF\nerror", "vacf_error", error_number),
+    ("line shift\ncm^-1", "line_shift_cm1", signed_number),
+    ("ang. mom.\nerror", "angular_momentum_error", error_number),
+)
+
+
+def summary_table(metrics: Metrics, *, title: str) -> RenderableType:
+    """The scores of a run in up to three blocks: one-step test, a row per schedule, costs.
+
+    - every ``test/<quantity>``, and where there is ``test/linear_<quantity>``, the linear shortcut alone, it beside;
+    - ``rollout/<schedule>/<quantity>`` with the quantities of :func:`~mlmd.observables.rollout.rollout_metrics` and
+      ``n_force_calls``, ``frequency``, ``n_diverged``;
+    - every ``cost/<quantity>``.
+
+    Units are read from the ends of the names. A score that is absent shows as "-"; one of a rollout that is there
+    without a finite value (None in a JSON file) as "diverged", unless ``n_diverged`` is zero. Other keys are not shown.
+
+    Args:
+        metrics: by name ``split/quantity``.
+        title: first line, e.g. ``RunLabel.title``.
+
+    Returns:
+        A rich renderable, at most 120 columns wide.
+    """
+    blocks = [block for block in (_test_block(metrics), _rollout_block(metrics), _cost_block(metrics)) if block]
+    spaced = (part for block in blocks for part in (Text(), block))
+    return Group(Text(title, style="bold"), *spaced, Text())
+
+
+def print_summary(metrics: Metrics, folder: str | Path, title: str) -> None:
+    """Print :func:`summary_table` and the folder that holds the run, without colours where stdout is no terminal.
+
+    Args:
+        metrics: by name ``split/quantity``.
+        folder: where the run wrote its files.
+        title: first line.
+    """
+    console = Console(highlight=False)
+    # rich takes 80 columns where there is no terminal, too few for the table.
+    console = Console(highlight=False, width=min(WIDTH, console.width) if console.is_terminal else WIDTH)
+    console.print(summary_table(metrics, title=title))
+    # Not wrapped, so that the path can be copied.
+    console.print(Text(f"files: {folder}"), soft_wrap=True)
+
+
+def schedules(metrics: Metrics) -> list[str]:
+    """Schedules that ``rollout/<schedule>/<quantity>`` keys name, in the order of their first key.
+
+    >>> schedules({"rollout/f=0.01/vacf_error": 0.1, "rollout/f=0/vacf_error": None, "test/mae": 1.0})
+    ['f=0.01', 'f=0']
+    """
+    names = (key.removeprefix("rollout/").rpartition("/")[0] for key in metrics if key.startswith("rollout/"))
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    for index, heading in enumerate(headings):
+        # Long names fold; numbers never do.
+        table.add_column(
+            Text(heading),
+            justify="left" if index == 0 else "right",
+            no_wrap=index > 0,
+            overflow="fold",
+            vertical="bottom",
+        )
+    return table
+
+
+def _add_row(table: Table, *cells: str) -> None:
+    # As Text: a name in brackets is a name, no markup.
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _within(metrics: Metrics, split: str) -> dict[str, float | None]:
+    return {key.removeprefix(split): value for key, value in metrics.items() if key.startswith(split)}
+
+
+def _with_unit(value: float | None, unit: str, *, accuracy: bool = False) -> str:
+    if value is None or not isfinite(value):
+        return MISSING
+    number = percent_near_100(value) if accuracy else plain_number(value)
+    return f"{number} {unit}".rstrip()
+
+
+def _test_block(metrics: Metrics) -> Table | None:
+    scores = _within(metrics, "test/")
+    linear = {name.removeprefix("linear_"): value for name, value in scores.items() if name.startswith("linear_")}
+    own = {name: value for name, value in scores.items() if not name.startswith("linear_")}
+    if not scores:
+        return None
+    table = _table("one step, test set", "model", *(["linear shortcut alone"] if linear else []))
+    for quantity in dict.fromkeys([*own, *linear]):
+        name, unit = name_and_unit(quantity)
+        columns = [own, linear] if linear else [own]
+        values = (_with_unit(column.get(quantity), unit, accuracy="accuracy" in quantity) for column in columns)
+        _add_row(table, name, *values)
+    return table
+
+
+def _rollout_block(metrics: Metrics) -> Table | None:
+    names = schedules(metrics)
+    if not names:
+        return None
+    headings = (heading for heading, _, _ in _ROLLOUT_COLUMNS)
+    table = _table("rollout", *headings, "force calls\n(frequency)", "diverged")
+    for schedule in names:
+        _add_row(table, schedule, *_rollout_cells(_within(metrics, f"rollout/{schedule}/")))
+    return table
+
+
+def _rollout_cells(scores: Metrics) -> Iterator[str]:
+    n_diverged = scores.get("n_diverged")
+    without_value = MISSING if n_diverged == 0 else DIVERGED
+    for _, quantity, spoken in _ROLLOUT_COLUMNS:
+        value = scores.get(quantity)
+        if value is not None and isfinite(value):
+            yield spoken(value)
+        else:
+            yield without_value if quantity in scores else MISSING
+    n_calls, frequency = scores.get("n_force_calls"), scores.get("frequency")
+    calls = MISSING if n_calls is None else f"{n_calls:,.0f}"
+    yield calls if frequency is None else f"{calls} ({frequency:.3g})"
+    yield MISSING if n_diverged is None else f"{n_diverged:,.0f}"
+
+
+def _cost_block(metrics: Metrics) -> Table | None:
+    costs = _within(metrics, "cost/")
+    if not costs:
+        return None
+    table = _table("cost", "")
+    for quantity, value in costs.items():
+        name, unit = name_and_unit(quantity)
+        _add_row(table, name, _with_unit(value, unit))
+    return table

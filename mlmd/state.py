@@ -1,0 +1,99 @@
+"""The state that a step advances, and the trajectory that a run leaves.
+
+Leapfrog bookkeeping: at step n the state holds the positions r_n and the half-step velocities v_{n-1/2}. The kick u_n
+makes v_{n+1/2}, the drift makes r_{n+1}. The on-step velocity, for energies, is v_n = v_{n-1/2} + u_n / 2.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class MDState:
+    """A batch of replicas at one MD step.
+
+    Attributes:
+        step: MD step n, counted from the initial state.
+        positions: r_n, float64 [replica, atom, xyz], A.
+        velocities: v_{n-1/2}, float64 [replica, atom, xyz], A/fs.
+    """
+
+    step: int
+    positions: Tensor
+    velocities: Tensor
+
+    @property
+    def n_replicas(self) -> int:
+        """Number of replicas in the batch."""
+        return self.positions.shape[0]
+
+    def to(self, device: torch.device | str) -> "MDState":
+        """The same state on another device."""
+        return MDState(self.step, self.positions.to(device), self.velocities.to(device))
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Frames of a run, replica first.
+
+    Attributes:
+        steps: MD step of every frame, int64 [time].
+        positions: r_n, float64 [replica, time, atom, xyz], A.
+        velocities: on-step velocities v_n, same shape, A/fs.
+        kicks: velocity updates u_n = v_{n+1/2} - v_{n-1/2}, same shape, A/fs.
+    """
+
+    steps: Tensor
+    positions: Tensor
+    velocities: Tensor
+    kicks: Tensor
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return self.steps.shape[0]
+
+    @property
+    def n_replicas(self) -> int:
+        """Number of replicas."""
+        return self.positions.shape[0]
+
+    @property
+    def velocities_before(self) -> Tensor:
+        """v_{n-1/2} of every frame, the velocities that a predictor reads, A/fs."""
+        return self.velocities - 0.5 * self.kicks
+
+    @property
+    def velocities_after(self) -> Tensor:
+        """v_{n+1/2} of every frame, the velocities that a predictor is to find, A/fs."""
+        return self.velocities + 0.5 * self.kicks
+
+    def frames(self, start: int, stop: int) -> "Trajectory":
+        """The frames start <= i < stop, as views."""
+        return Trajectory(
+            self.steps[start:stop],
+            self.positions[:, start:stop],
+            self.velocities[:, start:stop],
+            self.kicks[:, start:stop],
+        )
+
+    def replicas(self, start: int, stop: int) -> "Trajectory":
+        """The replicas start <= i < stop, as views."""
+        return Trajectory(self.steps, self.positions[start:stop], self.velocities[start:stop], self.kicks[start:stop])
+
+    def to(self, device: torch.device | str) -> "Trajectory":
+        """The same trajectory on another device."""
+        return Trajectory(
+            self.steps.to(device), self.positions.to(device), self.velocities.to(device), self.kicks.to(device)
+        )
+
+
+def join_frames(parts: list[Trajectory]) -> Trajectory:
+    """One trajectory from consecutive stretches of the same replicas."""
+    return Trajectory(
+        torch.cat([part.steps for part in parts]),
+        torch.cat([part.positions for part in parts], dim=1),
+        torch.cat([part.velocities for part in parts], dim=1),
+        torch.cat([part.kicks for part in parts], dim=1),
+    )

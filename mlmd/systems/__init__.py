@@ -1,0 +1,19 @@
+"""What is simulated: the diatomic table, systems, and initial states per regime."""
+
+from mlmd.systems.diatomic import custom_diatomic, diatomic
+from mlmd.systems.initial import Regime, RotatingRegime, ThermalRegime, VibratingRegime
+from mlmd.systems.system import System
+from mlmd.systems.table import DiatomicRecord, diatomic_record, diatomic_table
+
+__all__ = [
+    "DiatomicRecord",
+    "Regime",
+    "RotatingRegime",
+    "System",
+    "ThermalRegime",
+    "VibratingRegime",
+    "custom_diatomic",
+    "diatomic",
+    "diatomic_record",
+    "diatomic_table",
+]

@@ -1,0 +1,97 @@
+"""Diatomic systems: one of the table, or one of your own constants."""
+
+import math
+from collections.abc import Callable
+
+from mlmd.errors import ConfigError
+from mlmd.hamiltonians import BondConstants, Hamiltonian
+from mlmd.systems.system import System
+from mlmd.systems.table import ALKALI_HALIDES, diatomic_record
+from mlmd.units import ACCELERATION, SPEED_OF_LIGHT_CM_PER_FS
+
+BondFactory = Callable[[BondConstants], Hamiltonian]
+"""Makes the Hamiltonian of a bond from its constants, e.g. ``HarmonicBond``."""
+
+
+def diatomic(*, name: str, dt_fs: float, hamiltonian: BondFactory) -> System:
+    """A molecule of the shipped table.
+
+    Args:
+        name: molecule, e.g. "HCl".
+        dt_fs: time step, fs.
+        hamiltonian: the bond, e.g. ``HarmonicBond``.
+
+    Raises:
+        ConfigError: unknown molecule, bad time step, or a bond that this molecule does not have.
+    """
+    record = diatomic_record(name)
+    constants = BondConstants(
+        molecule=name,
+        k_eV_per_A2=record.k_eV_per_A2,
+        r_e_A=record.r_e_A,
+        D_e_eV=record.D_e_eV,
+        ionic=name in ALKALI_HALIDES,
+    )
+    return _system(constants, record.symbols, record.masses_u, dt_fs, hamiltonian)
+
+
+def custom_diatomic(
+    *,
+    name: str,
+    symbols: tuple[str, str],
+    masses_u: tuple[float, float],
+    omega_e_cm1: float,
+    r_e_A: float,
+    dt_fs: float,
+    hamiltonian: BondFactory,
+    D_e_eV: float | None = None,
+) -> System:
+    """A diatomic of your own constants: k = mu (2 pi c omega_e)^2.
+
+    Args:
+        name: any name.
+        symbols: two element symbols.
+        masses_u: two masses, u.
+        omega_e_cm1: harmonic wavenumber, cm^-1.
+        r_e_A: equilibrium bond length, A.
+        dt_fs: time step, fs.
+        hamiltonian: the bond, e.g. ``HarmonicBond``.
+        D_e_eV: dissociation energy from the bottom of the well, eV, for a Morse bond.
+
+    Raises:
+        ConfigError: a value is not positive, or the time step is too coarse.
+    """
+    if not omega_e_cm1 > 0:
+        raise ConfigError(f"system {name}: omega_e_cm1 = {omega_e_cm1} must be positive")
+    if len(symbols) != 2 or len(masses_u) != 2:
+        raise ConfigError(f"system {name}: a diatomic has two symbols and two masses")
+    if not all(mass > 0 for mass in masses_u):
+        raise ConfigError(f"system {name}: masses_u = {list(masses_u)} must be positive")
+    omega_per_fs = 2.0 * math.pi * SPEED_OF_LIGHT_CM_PER_FS * omega_e_cm1
+    reduced_mass = masses_u[0] * masses_u[1] / (masses_u[0] + masses_u[1])
+    k_eV_per_A2 = reduced_mass * omega_per_fs**2 / ACCELERATION
+    constants = BondConstants(molecule=name, k_eV_per_A2=k_eV_per_A2, r_e_A=r_e_A, D_e_eV=D_e_eV)
+    return _system(constants, tuple(symbols), tuple(masses_u), dt_fs, hamiltonian)
+
+
+def _system(
+    constants: BondConstants,
+    symbols: tuple[str, ...],
+    masses_u: tuple[float, ...],
+    dt_fs: float,
+    hamiltonian: BondFactory,
+) -> System:
+    mass_1, mass_2 = masses_u
+    reduced_mass = mass_1 * mass_2 / (mass_1 + mass_2)
+    omega_per_fs = math.sqrt(constants.k_eV_per_A2 * ACCELERATION / reduced_mass)
+    share = mass_1 / (mass_1 + mass_2)
+    r_e = constants.r_e_A
+    return System(
+        name=constants.molecule,
+        symbols=symbols,
+        masses_u=masses_u,
+        hamiltonian=hamiltonian(constants),
+        dt_fs=dt_fs,
+        period_fs=2.0 * math.pi / omega_per_fs,
+        equilibrium_A=((0.0, 0.0, -(1.0 - share) * r_e), (0.0, 0.0, share * r_e)),
+    )

@@ -1,0 +1,61 @@
+"""A system: the atoms, the Hamiltonian that moves them and the time step, checked once."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mlmd.errors import ConfigError
+from mlmd.hamiltonians import Hamiltonian
+
+MIN_STEPS_PER_PERIOD = 10
+"""Below this, Verlet's own energy oscillation (omega dt)^2 / 8 passes 5 %; at period / pi it is unstable."""
+
+
+@dataclass(frozen=True)
+class System:
+    """What is simulated.
+
+    Attributes:
+        name: name of the molecule.
+        symbols: element symbols, one an atom.
+        masses_u: atomic masses, u.
+        hamiltonian: where true forces come from.
+        dt_fs: time step, fs.
+        period_fs: period of the fastest vibration, fs.
+        equilibrium_A: positions at the minimum, [atom][xyz], A.
+
+    Raises:
+        ConfigError: a mass or the time step is not positive, or the step is too coarse for the period.
+    """
+
+    name: str
+    symbols: tuple[str, ...]
+    masses_u: tuple[float, ...]
+    hamiltonian: Hamiltonian
+    dt_fs: float
+    period_fs: float
+    equilibrium_A: tuple[tuple[float, float, float], ...]
+
+    def __post_init__(self) -> None:
+        for symbol, mass in zip(self.symbols, self.masses_u, strict=True):
+            if not (mass > 0 and math.isfinite(mass)):
+                raise ConfigError(f"system {self.name}: the mass of {symbol} is {mass} u, it must be positive")
+        if not (self.dt_fs > 0 and math.isfinite(self.dt_fs)):
+            raise ConfigError(f"system.dt_fs = {self.dt_fs} must be positive")
+        limit_fs = self.period_fs / MIN_STEPS_PER_PERIOD
+        if self.dt_fs > limit_fs:
+            raise ConfigError(
+                f"system.dt_fs = {self.dt_fs} is too coarse for {self.name} (period {self.period_fs:.2f} fs): "
+                f"the limit is {limit_fs:.3f} fs, a tenth of a period"
+            )
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.symbols)
+
+    def masses(self, device: torch.device | str = "cpu") -> Tensor:
+        """Masses as float64 [atom], u."""
+        return torch.tensor(self.masses_u, dtype=torch.float64, device=device)

@@ -1,0 +1,14 @@
+"""Training: the LightningModule, the callbacks that validate by rollout, and the rollouts themselves."""
+
+from mlmd.training.module import OptimizerPlan, PredictorModule
+from mlmd.training.rollout_callback import RolloutValidation
+from mlmd.training.rollouts import RolloutPlan, RolloutResult, run_rollouts
+
+__all__ = [
+    "OptimizerPlan",
+    "PredictorModule",
+    "RolloutPlan",
+    "RolloutResult",
+    "RolloutValidation",
+    "run_rollouts",
+]

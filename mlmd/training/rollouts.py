@@ -1,0 +1,144 @@
+"""Rollouts that judge a predictor: MLMD from held-out initial states against reference dynamics from the same ones."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mlmd.errors import ConfigError
+from mlmd.models import VelocityPredictor
+from mlmd.observables import rollout_metrics
+from mlmd.propagation import Injection, Propagator, reference_propagator
+from mlmd.state import Trajectory, join_frames
+from mlmd.systems import System
+
+CHUNK_STEPS = 1000
+"""Steps between two calls of the progress reporter."""
+
+Progress = Callable[[str, int, int], None]
+"""Told the name of the run, the steps done and the steps in all."""
+
+
+@dataclass(frozen=True)
+class RolloutPlan:
+    """What is propagated.
+
+    Attributes:
+        injections: injection by name of its schedule; each rollout works on a copy.
+        n_steps: steps after ML takes over.
+        n_replicas: held-out replicas.
+        start_step: Hamiltonian steps before ML takes over.
+
+    Raises:
+        ConfigError: a number is below 1.
+    """
+
+    injections: Mapping[str, Injection]
+    n_steps: int
+    n_replicas: int
+    start_step: int
+
+    def __post_init__(self) -> None:
+        for name in ("n_steps", "n_replicas", "start_step"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"rollout.{name} = {getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True)
+class RolloutResult:
+    """One rollout and its scores.
+
+    Attributes:
+        trajectory: frames from the start of ML on.
+        metrics: scores by name, counts included.
+        diverged_at: step at which a replica was found diverged, by replica.
+    """
+
+    trajectory: Trajectory
+    metrics: dict[str, float]
+    diverged_at: dict[int, int]
+
+
+def reference_rollout(
+    system: System, initial: tuple[Tensor, Tensor], plan: RolloutPlan, *, device: torch.device | str, progress: Progress
+) -> Trajectory:
+    """Reference frames from the step at which ML takes over; their force calls are nobody's, they only judge."""
+    propagator = reference_propagator(system, device=device)
+    propagator.start(*initial)
+    propagator.advance(plan.start_step, every=plan.start_step + 1)
+    return _advance(propagator, plan.n_steps, "reference", progress)
+
+
+def run_rollouts(
+    predictor: VelocityPredictor,
+    system: System,
+    initial: tuple[Tensor, Tensor],
+    reference: Trajectory,
+    plan: RolloutPlan,
+    *,
+    device: torch.device | str,
+    progress: Progress,
+) -> dict[str, RolloutResult]:
+    """Propagate under every injection of the plan and score each rollout.
+
+    Args:
+        predictor: trained predictor, on ``device``.
+        system: what is simulated.
+        initial: on-step positions (A) and velocities (A/fs), [replica, atom, xyz].
+        reference: frames of `reference_rollout` from the same states.
+        plan: what is propagated.
+        device: where.
+        progress: told how far each run is.
+
+    Returns:
+        Results by name of the schedule.
+    """
+    results = {}
+    for name, injection in plan.injections.items():
+        propagator = Propagator(
+            system,
+            injection=copy.deepcopy(injection),
+            predictor=predictor,
+            start_step=plan.start_step,
+            device=device,
+        )
+        propagator.start(*initial)
+        propagator.advance(plan.start_step, every=plan.start_step + 1)
+        trajectory = _advance(propagator, plan.n_steps, name, progress)
+        results[name] = judge_rollout(trajectory, reference, propagator)
+    return results
+
+
+def judge_rollout(trajectory: Trajectory, reference: Trajectory, propagator: Propagator) -> RolloutResult:
+    """Scores and counts of a finished rollout against its reference (same frames)."""
+    system = propagator.system
+    device = trajectory.positions.device
+    scores = rollout_metrics(
+        trajectory,
+        reference,
+        system.hamiltonian.energy_and_forces(trajectory.positions)[0],
+        system.hamiltonian.energy_and_forces(reference.positions)[0],
+        masses=system.masses(device),
+        dt_fs=system.dt_fs,
+        period_fs=system.period_fs,
+    )
+    n_steps = propagator.state.step - propagator.start_step
+    counts: dict[str, float] = {
+        "force_calls": propagator.n_force_calls,
+        "warmup_force_calls": propagator.n_warmup_calls,
+        "frequency": propagator.n_force_calls / n_steps,
+        "n_steps": n_steps,
+        "n_replicas": trajectory.n_replicas,
+        "diverged_replicas": len(propagator.guard.diverged_at),
+    }
+    return RolloutResult(trajectory, scores | counts, dict(propagator.guard.diverged_at))
+
+
+def _advance(propagator: Propagator, n_steps: int, name: str, progress: Progress) -> Trajectory:
+    parts = []
+    for done in range(0, n_steps, CHUNK_STEPS):
+        parts.append(propagator.advance(min(CHUNK_STEPS, n_steps - done)))
+        progress(name, min(done + CHUNK_STEPS, n_steps), n_steps)
+    return join_frames(parts)

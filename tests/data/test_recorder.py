@@ -1,0 +1,299 @@
+import os
+import signal
+import sys
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mlmd.data import recorder as recorder_module
+from mlmd.data.recorder import FrameRecorder
+from mlmd.data.store import read_trajectory, write_trajectory
+from mlmd.errors import DataError
+from mlmd.state import Trajectory, join_frames
+
+METADATA = {"dt_fs": 0.5, "system": "HCl"}
+N_CHUNKS, CHUNK = 2, 4
+
+
+def _chunk(x: torch.Tensor, first_step: int, n_frames: int = CHUNK) -> tuple[Trajectory, torch.Tensor]:
+    """Some chaotic dynamics whose next stretch depends on all bits of the state, and the state after it."""
+    frames = []
+    for _ in range(n_frames):
+        x = 3.99 * x * (1 - x)
+        frames.append(x)
+    positions = torch.stack(frames, dim=1)
+    return Trajectory(torch.arange(first_step, first_step + n_frames), positions, 2 * positions, -positions), x
+
+
+def _start() -> torch.Tensor:
+    return torch.rand(2, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def _run(path: Path, *, identity: str = "run", n_chunks: int = N_CHUNKS) -> str:
+    """Record to the end, going on where a run before left off."""
+    recorder = FrameRecorder(path, identity=identity)
+    state = recorder.restart_state() or {"x": _start(), "name": "map", "nested": {"done": [0, None, True]}}
+    x = state["x"]
+    while recorder.n_frames < n_chunks * CHUNK:
+        chunk, x = _chunk(x, recorder.n_frames)
+        recorder.append(chunk)
+        recorder.commit({**state, "x": x})
+    return recorder.finish(METADATA)
+
+
+def _whole() -> Trajectory:
+    chunks, x = [], _start()
+    for index in range(N_CHUNKS):
+        chunk, x = _chunk(x, index * CHUNK)
+        chunks.append(chunk)
+    return join_frames(chunks)
+
+
+def _assert_same(a: Trajectory, b: Trajectory) -> None:
+    for name in ("steps", "positions", "velocities", "kicks"):
+        assert torch.equal(getattr(a, name), getattr(b, name)), name
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "trajectory.h5"
+
+
+@pytest.fixture
+def uninterrupted(tmp_path: Path) -> bytes:
+    """The file of the same run written at once."""
+    write_trajectory(tmp_path / "whole.h5", _whole(), metadata=METADATA)
+    return (tmp_path / "whole.h5").read_bytes()
+
+
+def test_recorded_equals_written_at_once(path: Path, uninterrupted: bytes, tmp_path: Path) -> None:
+    digest = _run(path)
+    trajectory, metadata = read_trajectory(path)
+    _assert_same(trajectory, _whole())
+    assert metadata == METADATA
+    assert digest == write_trajectory(tmp_path / "again.h5", _whole(), metadata=METADATA)
+    assert path.read_bytes() == uninterrupted
+    assert _names(path.parent) == ["trajectory.h5"]
+
+
+def test_a_new_run_has_no_restart_state(path: Path) -> None:
+    recorder = FrameRecorder(path, identity="run")
+    assert recorder.restart_state() is None
+    assert recorder.n_frames == 0
+    # Also when it was killed before its first commit.
+    recorder.append(_chunk(_start(), 0)[0])
+    reopened = FrameRecorder(path, identity="run")
+    assert reopened.restart_state() is None
+    assert reopened.n_frames == 0
+    assert _names(reopened.parts_folder) == ["restart.pt"]
+
+
+def test_state_comes_back_as_committed(path: Path) -> None:
+    recorder = FrameRecorder(path, identity="run")
+    generator = torch.Generator().manual_seed(5)
+    state = {"x": _start(), "rng": generator.get_state(), "n": 3, "name": "a", "deep": {"l": [1, None, 2.5, True]}}
+    recorder.append(_chunk(_start(), 0)[0])
+    recorder.commit(state)
+    restored = FrameRecorder(path, identity="run").restart_state()
+    assert restored is not None
+    assert restored.keys() == state.keys()
+    assert torch.equal(restored["x"], _start())
+    assert torch.equal(restored["rng"], generator.get_state())
+    assert {key: restored[key] for key in ("n", "name", "deep")} == {key: state[key] for key in ("n", "name", "deep")}
+
+
+def test_parts_are_named_by_their_first_frame(path: Path) -> None:
+    recorder = FrameRecorder(path, identity="run")
+    for first in (0, 4):
+        recorder.append(_chunk(_start(), first)[0])
+    recorder.append(_chunk(_start(), 8)[0].frames(0, 0))
+    assert [name.split("-")[0] for name in _names(recorder.parts_folder)[:-1]] == ["000000000000", "000000000004"]
+    assert recorder.n_frames == 8
+
+
+def test_frames_beyond_the_last_commit_are_dropped(path: Path, uninterrupted: bytes) -> None:
+    recorder = FrameRecorder(path, identity="run")
+    chunk, x = _chunk(_start(), 0)
+    recorder.append(chunk)
+    recorder.commit({"x": x})
+    recorder.append(_chunk(_start(), CHUNK)[0])  # other frames than the run would give
+    reopened = FrameRecorder(path, identity="run")
+    assert reopened.n_frames == CHUNK
+    assert len(_names(reopened.parts_folder)) == 2
+    _run(path)
+    assert path.read_bytes() == uninterrupted
+
+
+def _killed_at(event_number: int, path: Path) -> bool:
+    """Run in a child that kills itself at its n-th operation on the run's folder; whether it came that far."""
+    child = os.fork()
+    if child == 0:
+        seen = 0
+
+        def audit(event: str, arguments: tuple[Any, ...]) -> None:
+            nonlocal seen
+            if event in {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"} and (
+                "trajectory.h5" in str(arguments[0]) or event in {"os.remove", "os.rmdir"}
+            ):
+                seen += 1
+                if seen == event_number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(audit)
+        try:
+            _run(path)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+def test_killed_at_every_file_operation(tmp_path: Path, uninterrupted: bytes) -> None:
+    event_number = 1
+    while _killed_at(event_number, tmp_path / f"{event_number}" / "trajectory.h5"):
+        path = tmp_path / f"{event_number}" / "trajectory.h5"
+        if path.exists():
+            assert path.read_bytes() == uninterrupted
+        _run(path)
+        assert path.read_bytes() == uninterrupted, event_number
+        assert _names(path.parent) == ["trajectory.h5"], event_number
+        event_number += 1
+    # Opening, two stretches with a commit each, merging, cleaning up: some 40 operations.
+    assert event_number > 30
+
+
+def test_killed_again_and_again(path: Path, uninterrupted: bytes) -> None:
+    generator = np.random.default_rng(0)
+    n_kills = 0
+    while _killed_at(int(generator.integers(5, 40)), path):
+        n_kills += 1
+        assert n_kills < 100
+    assert n_kills > 1
+    assert path.read_bytes() == uninterrupted
+
+
+def test_merging_holds_one_part_at_a_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+    most = 0
+
+    def read(part: Path) -> tuple[Trajectory, dict[str, Any]]:
+        nonlocal most
+        trajectory, metadata = read_trajectory(part)
+        alive.add(trajectory.positions)
+        most = max(most, len(alive))
+        return trajectory, metadata
+
+    monkeypatch.setattr(recorder_module, "read_trajectory", read)
+    _run(path, n_chunks=10)
+    # The one being written and the one just read.
+    assert most <= 2
+
+
+def test_another_run_is_refused(path: Path) -> None:
+    FrameRecorder(path, identity="run").append(_chunk(_start(), 0)[0])
+    with pytest.raises(DataError, match=r"trajectory\.h5\.parts belongs to another run; choose another") as error:
+        FrameRecorder(path, identity="other")
+    assert "\n" not in str(error.value)
+    # It lost nothing by that.
+    assert len(_names(path.with_name("trajectory.h5.parts"))) == 2
+
+
+def _without_restart_file(folder: Path) -> None:
+    (folder / "restart.pt").unlink()
+
+
+def _truncated_restart_file(folder: Path) -> None:
+    os.truncate(folder / "restart.pt", 100)
+
+
+def _other_restart_file(folder: Path) -> None:
+    torch.save({"a": 1}, folder / "restart.pt")
+
+
+def _newer_restart_file(folder: Path) -> None:
+    torch.save({"mlmd_restart": 2}, folder / "restart.pt")
+
+
+def _without_part(folder: Path) -> None:
+    (folder / "000000000000-000000000004.h5").unlink()
+
+
+def _foreign_part(folder: Path) -> None:
+    (folder / "mine.h5").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_without_restart_file, "has no restart file; delete the folder"),
+        (_truncated_restart_file, "truncated or not an mlmd restart file"),
+        (_other_restart_file, "not an mlmd restart file"),
+        (_newer_restart_file, "written by a newer mlmd; update mlmd"),
+        (_without_part, "lacks frame 0 of the 8 recorded ones"),
+        (_foreign_part, "is not a part of a recorded run"),
+    ],
+)
+def test_damaged_parts_are_refused(path: Path, damage: Any, words: str) -> None:
+    recorder = FrameRecorder(path, identity="run")
+    for first in (0, CHUNK):
+        recorder.append(_chunk(_start(), first)[0])
+    recorder.commit({})
+    damage(recorder.parts_folder)
+    with pytest.raises(DataError, match=words) as error:
+        FrameRecorder(path, identity="run")
+    assert "\n" not in str(error.value)
+
+
+def test_an_altered_part_is_refused_when_merged(path: Path) -> None:
+    recorder = FrameRecorder(path, identity="run")
+    recorder.append(_chunk(_start(), 0)[0])
+    recorder.commit({})
+    part = recorder.parts_folder / "000000000000-000000000004.h5"
+    whole = part.read_bytes()
+    number = _chunk(_start(), 0)[0].positions[0, 0, 0, 0].numpy().tobytes()
+    assert whole.count(number) == 1
+    part.write_bytes(whole.replace(number, bytes(8)))
+    with pytest.raises(DataError, match=r"4\.h5: it has been altered"):
+        recorder.finish({})
+    assert _names(path.parent) == ["trajectory.h5.parts"]
+
+
+def test_a_state_that_could_not_be_read_again_is_refused_at_once(path: Path) -> None:
+    recorder = FrameRecorder(path, identity="run")
+    recorder.commit({"a": 1})
+    with pytest.raises(TypeError, match="tensors and plain values only"):
+        recorder.commit({"a": np.arange(3)})
+    with pytest.raises(TypeError, match="tensors and plain values only"):
+        recorder.commit({"a": lambda: None})
+    assert FrameRecorder(path, identity="run").restart_state() == {"a": 1}
+
+
+def test_nothing_recorded_is_refused(path: Path) -> None:
+    with pytest.raises(DataError, match="no frames were recorded"):
+        FrameRecorder(path, identity="run").finish({})
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"cannot write .*: a part of the path is a file"):
+        FrameRecorder(tmp_path / "file" / "trajectory.h5", identity="run")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    # Threads do not survive a fork.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,0 +1,299 @@
+import contextlib
+import hashlib
+import itertools
+import json
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from mlmd.data import store
+from mlmd.data.store import read_trajectory, write_chunks, write_trajectory
+from mlmd.errors import DataError
+from mlmd.state import Trajectory
+
+METADATA = {"dt_fs": 0.5, "seed": 3, "system": "HCl", "symbols": ["H", "Cl"], "units": {"length": "Å"}}
+
+
+def _trajectory(n_frames: int = 7, seed: int = 0) -> Trajectory:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (2, n_frames, 2, 3)
+    frames = [torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(3)]
+    return Trajectory(torch.arange(10, 10 + n_frames), *frames)
+
+
+def _assert_same(a: Trajectory, b: Trajectory) -> None:
+    for name in ("steps", "positions", "velocities", "kicks"):
+        x, y = getattr(a, name), getattr(b, name)
+        assert x.dtype == y.dtype
+        # Bits, so that NaN equals itself.
+        assert x.contiguous().numpy().tobytes() == y.contiguous().numpy().tobytes(), name
+        assert x.shape == y.shape
+
+
+def _refusal(path: Path) -> str:
+    with pytest.raises(DataError) as error:
+        read_trajectory(path)
+    message = str(error.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    target = tmp_path / "trajectory.h5"
+    write_trajectory(target, _trajectory(), metadata=METADATA)
+    return target
+
+
+def test_what_is_written_is_read(path: Path) -> None:
+    trajectory, metadata = read_trajectory(path)
+    _assert_same(trajectory, _trajectory())
+    assert trajectory.positions.is_contiguous()
+    assert metadata == METADATA
+    assert _names(path.parent) == ["trajectory.h5"]
+
+
+def test_layout_for_other_readers(path: Path) -> None:
+    with h5py.File(path) as file:
+        assert file.attrs["format"] == b"mlmd-trajectory"
+        assert file.attrs["format_version"] == 1
+        units = {name: file[name].attrs["unit"].decode() for name in file}
+        assert units == {
+            "steps": "MD step",
+            "positions": "angstrom",
+            "velocities": "angstrom/fs",
+            "kicks": "angstrom/fs",
+        }
+        np.testing.assert_array_equal(file["kicks"][3, 1], _trajectory().kicks[1, 3].numpy())
+
+
+def test_digest_is_the_documented_one(path: Path) -> None:
+    trajectory = _trajectory()
+    lines = []
+    for name, unit in [("steps", "MD step"), ("positions", "angstrom")] + [
+        (name, "angstrom/fs") for name in ("velocities", "kicks")
+    ]:
+        values = getattr(trajectory, name).numpy()
+        stored = values if name == "steps" else np.ascontiguousarray(values.swapaxes(0, 1))
+        lines.append(f"{name} {stored.dtype.str} {stored.shape} {unit} {hashlib.sha256(stored.tobytes()).hexdigest()}")
+    text = json.dumps(METADATA, ensure_ascii=False)
+    expected = hashlib.sha256("\n".join([*lines, text]).encode()).hexdigest()
+    with h5py.File(path) as file:
+        assert file.attrs["sha256"].decode() == expected
+    assert write_trajectory(path, trajectory, metadata=METADATA) == expected
+
+
+@pytest.mark.parametrize("n_frames", [0, 1])
+def test_short_trajectories(path: Path, n_frames: int) -> None:
+    write_trajectory(path, _trajectory(n_frames), metadata={})
+    trajectory, metadata = read_trajectory(path)
+    _assert_same(trajectory, _trajectory(n_frames))
+    assert metadata == {}
+
+
+def test_diverged_replicas_keep_their_nan(path: Path) -> None:
+    trajectory = _trajectory()
+    trajectory.positions[1, 4:] = torch.nan
+    trajectory.kicks[1, 4:] = torch.inf
+    write_trajectory(path, trajectory, metadata={})
+    _assert_same(read_trajectory(path)[0], trajectory)
+
+
+def test_metadata_may_be_larger_than_an_hdf5_attribute(path: Path) -> None:
+    metadata = {"masses_u": [1.00782503223] * 20_000}
+    write_trajectory(path, _trajectory(), metadata=metadata)
+    assert read_trajectory(path)[1] == metadata
+
+
+def test_non_finite_metadata_becomes_null(path: Path) -> None:
+    write_trajectory(path, _trajectory(), metadata={"mae": float("nan")})
+    assert read_trajectory(path)[1] == {"mae": None}
+
+
+def test_blocks_do_not_change_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = path.read_bytes()
+    # Two frames of 2 replicas, 2 atoms, 3 components.
+    monkeypatch.setattr(store, "_BLOCK_BYTES", 2 * 96)
+    write_trajectory(path, _trajectory(), metadata=METADATA)
+    assert path.read_bytes() == whole
+    _assert_same(read_trajectory(path)[0], _trajectory())
+
+
+@pytest.mark.parametrize("cuts", [[0, 3, 7], [0, 0, 1, 6, 7]])
+def test_stretches_do_not_change_the_file(path: Path, cuts: list[int]) -> None:
+    whole = path.read_bytes()
+    chunks = [_trajectory().frames(start, stop) for start, stop in itertools.pairwise(cuts)]
+    write_chunks(path, chunks, n_frames=7, metadata=METADATA)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("chunks", "words"),
+    [
+        ([], "0 frames came instead of the 7"),
+        ([_trajectory(6)], "6 frames came instead of the 7"),
+        ([_trajectory(6), _trajectory(2)], "more frames came than the 7"),
+        ([_trajectory(6), _trajectory(1).replicas(0, 1)], "replicas or atoms change at frame 6"),
+    ],
+)
+def test_stretches_that_do_not_fit_leave_the_old_file(path: Path, chunks: list[Trajectory], words: str) -> None:
+    whole = path.read_bytes()
+    with pytest.raises(DataError, match=words):
+        write_chunks(path, chunks, n_frames=7, metadata={})
+    assert path.read_bytes() == whole
+    assert _names(path.parent) == ["trajectory.h5"]
+
+
+def test_an_error_of_the_source_passes_through(path: Path) -> None:
+    def broken() -> Iterator[Trajectory]:
+        yield _trajectory(3)
+        raise RuntimeError("from the source")
+
+    with pytest.raises(RuntimeError, match="from the source"):
+        write_chunks(path, broken(), n_frames=7, metadata={})
+    assert _names(path.parent) == ["trajectory.h5"]
+
+
+@contextlib.contextmanager
+def _files_limited_to(n_bytes: int) -> Iterator[None]:
+    """The system refuses writes beyond a size, as it does on a full disk, to root as well."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("limit", [1, 3000, 100_000])
+def test_a_refused_write_is_one_line_and_leaves_the_old_file(path: Path, limit: int) -> None:
+    whole = path.read_bytes()
+    with _files_limited_to(limit), pytest.raises(DataError, match=r"cannot write .*\.h5: the file grew") as error:
+        write_trajectory(path, _trajectory(5000), metadata={})
+    assert "\n" not in str(error.value)
+    assert path.read_bytes() == whole
+    assert _names(path.parent) == ["trajectory.h5"]
+    # The library is fit for use afterwards.
+    write_trajectory(path, _trajectory(), metadata=METADATA)
+    _assert_same(read_trajectory(path)[0], _trajectory())
+
+
+def test_missing(tmp_path: Path) -> None:
+    assert "there is no such file" in _refusal(tmp_path / "none.h5")
+
+
+def test_folder(tmp_path: Path) -> None:
+    assert "it is a folder" in _refusal(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"step,x\n1,2\n"])
+def test_not_hdf5(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert "not an HDF5 file" in _refusal(path)
+
+
+def test_truncated(path: Path) -> None:
+    whole = path.read_bytes()
+    for kept in (len(whole) - 1, len(whole) // 2):
+        path.write_bytes(whole[:kept])
+        assert "it is truncated; copy it again or make it again" in _refusal(path)
+    path.write_bytes(whole[:20])
+    _refusal(path)
+
+
+def _delete_kicks(file: h5py.File) -> None:
+    del file["kicks"]
+
+
+def _shorten_steps(file: h5py.File) -> None:
+    values = file["steps"][:-1]
+    del file["steps"]
+    file["steps"] = values
+
+
+def _narrow_kicks(file: h5py.File) -> None:
+    values = file["kicks"][:].astype("f4")
+    del file["kicks"]
+    file["kicks"] = values
+
+
+def _flatten(file: h5py.File) -> None:
+    del file["positions"]
+    file["positions"] = np.zeros((7, 3))
+
+
+def _move_an_atom(file: h5py.File) -> None:
+    file["positions"][3, 0, 0, 0] += 1e-12
+
+
+def _change_unit(file: h5py.File) -> None:
+    file["positions"].attrs["unit"] = "nanometre"
+
+
+def _change_metadata(file: h5py.File) -> None:
+    file.attrs["metadata"] = file.attrs["metadata"].replace(b"0.5", b"0.6")
+
+
+def _change_format(file: h5py.File) -> None:
+    file.attrs["format"] = "other"
+
+
+def _remove_format(file: h5py.File) -> None:
+    del file.attrs["format"]
+
+
+def _remove_digest(file: h5py.File) -> None:
+    del file.attrs["sha256"]
+
+
+def _raise_version(file: h5py.File) -> None:
+    file.attrs["format_version"] = 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_move_an_atom, "has been altered or is damaged; copy it again or make it again (its digest does not match)"),
+        (_change_unit, "its digest does not match"),
+        (_change_metadata, "its digest does not match"),
+        (_remove_digest, "has been altered or is damaged"),
+        (_delete_kicks, "dataset 'kicks' is missing"),
+        (_shorten_steps, "dataset 'steps' does not have the shape"),
+        (_narrow_kicks, "dataset 'kicks' does not have the shape and type"),
+        (_flatten, "instead of [time, replica, atom, 3]"),
+        (_change_format, "not an mlmd trajectory; give a file that mlmd wrote"),
+        (_remove_format, "not an mlmd trajectory; give a file that mlmd wrote"),
+        (_raise_version, "its format version 2 is newer than the 1 that this mlmd reads; update mlmd"),
+    ],
+)
+def test_changes_are_noticed(path: Path, change: Callable[[h5py.File], None], words: str) -> None:
+    with h5py.File(path, "r+") as file:
+        change(file)
+    assert words in _refusal(path)
+
+
+def test_any_damaged_byte_is_refused_or_harmless(path: Path) -> None:
+    whole = path.read_bytes()
+    generator = np.random.default_rng(0)
+    refused = 0
+    places = generator.choice(len(whole), 250, replace=False)
+    for place in map(int, places):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            trajectory, metadata = read_trajectory(path)
+        except DataError:
+            refused += 1
+        else:
+            _assert_same(trajectory, _trajectory())
+            assert metadata == METADATA
+    assert refused > 30

@@ -1,0 +1,24 @@
+"""Train a velocity predictor and judge it by rollouts: ``python train.py model=3vR0 system=HCl``."""
+
+import hydra
+from omegaconf import DictConfig
+
+from mlmd.config import launch, one_line_errors, resolved, set_environment
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(config: DictConfig) -> None:
+    """Compose, then import what is heavy and run."""
+    with one_line_errors():
+        values = resolved(config)
+        set_environment(values["threads"])
+        from hydra.core.hydra_config import HydraConfig
+
+        from mlmd.commands.train import train
+
+        hydra_config = HydraConfig.get()
+        train(values, folder=hydra_config.runtime.output_dir, overrides=list(hydra_config.overrides.task))
+
+
+if __name__ == "__main__":
+    launch(main, config_name="train")
