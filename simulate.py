@@ -10,8 +10,6 @@ from mlmd.config import launch, one_line_errors, resolved, set_environment
 def main(config: DictConfig) -> None:
     """Compose, then import what is heavy and run."""
     with one_line_errors():
-        if config.resume is not None:
-            config.checkpoint = str(config.resume)
         values = resolved(config)
         set_environment(values["threads"])
         from hydra.core.hydra_config import HydraConfig

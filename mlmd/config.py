@@ -1,29 +1,30 @@
-"""Between Hydra and the package: resolvers, checks of the command line, strict instantiation, errors in one line.
+"""Between Hydra and the package: resolvers, strict instantiation, errors in one line.
 
-Nothing else under ``mlmd`` imports Hydra. Heavy imports happen after the configuration is composed, so that ``--help``
-and ``--cfg`` answer at once.
+Nothing else under ``mlmd`` imports Hydra but `mlmd.overrides`, which checks the command line. Heavy imports happen
+after the configuration is composed, so that ``--help`` and ``--cfg`` answer at once.
 """
 
+import errno
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mlmd.data.files import unwritable
 from mlmd.errors import ConfigError, MlmdError, nearest
-
-CONF = Path(__file__).resolve().parent.parent / "conf"
-"""The configuration of the checkout; the root scripts are part of it too."""
+from mlmd.overrides import check_overrides, first_line
 
 BAD_INPUT = 2
 """Exit code of an error that the user can mend."""
+
+REFUSING_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+"""What the system says when a disk takes no more; whoever writes then, it is no bug of ours."""
 
 
 def run_folder(resume: str | None, fresh: str) -> str:
@@ -53,7 +54,8 @@ def launch(main: Callable[[], None], *, config_name: str) -> None:
     arguments = sys.argv[1:]
     if not any(argument.startswith("-") and argument not in ("-m", "--multirun") for argument in arguments):
         with one_line_errors():
-            check_overrides([argument for argument in arguments if not argument.startswith("-")], config_name)
+            overrides = [argument for argument in arguments if not argument.startswith("-")]
+            check_overrides(overrides, config_name, multirun=len(overrides) < len(arguments))
     main()
 
 
@@ -65,92 +67,12 @@ class one_line_errors:  # noqa: N801 - a context manager, read as a verb phrase
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         """Print and exit."""
+        if isinstance(error, OSError) and error.errno in REFUSING_DISK:
+            error = unwritable(error.filename or "the output folder", error)
         if isinstance(error, MlmdError):
             sys.stdout.flush()
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(BAD_INPUT) from None
-
-
-def check_overrides(arguments: list[str], config_name: str) -> None:
-    """Compose the configuration once before Hydra does, to word what is wrong with it.
-
-    Raises:
-        ConfigError: an unknown group, choice or key (nearest names offered), or a value that cannot be parsed.
-    """
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        try:
-            overrides = OverridesParser.create().parse_overrides(arguments)
-        except HydraException as error:
-            raise ConfigError(f"cannot read the command line: {_first_line(error)}") from error
-        known = _known_keys(config_name)
-        for override in overrides:
-            _check_key(override, known)
-        for combination in _one_at_a_time(overrides):
-            try:
-                hydra.compose(config_name, overrides=combination)
-            except (HydraException, OmegaConfBaseException) as error:
-                raise ConfigError(_first_line(error)) from error
-
-
-def _known_keys(config_name: str) -> set[str]:
-    """Dotted keys of the default configuration, all of its nodes included."""
-    keys: set[str] = set()
-
-    def collect(node: Any, path: str) -> None:
-        keys.add(path)
-        if isinstance(node, Mapping):
-            for key, value in node.items():
-                collect(value, f"{path}.{key}" if path else str(key))
-
-    collect(OmegaConf.to_container(hydra.compose(config_name), resolve=False), "")
-    return keys - {""}
-
-
-def _groups() -> dict[str, set[str]]:
-    return {
-        folder.name: {file.stem for file in folder.glob("*.yaml")}
-        for folder in sorted(CONF.iterdir())
-        if folder.is_dir()
-    }
-
-
-def _check_key(override: Override, known: set[str]) -> None:
-    """Refuse unknown groups, choices and top-level keys; keys below a chosen group are left to composition."""
-    groups = _groups()
-    key = override.get_key_element().lstrip("+~").split("@")[0]
-    if key in groups:
-        values = list(override.sweep_string_iterator()) if override.is_sweep_override() else [override.value()]
-        for value in values:
-            name = str(value)
-            if value is not None and name not in groups[key]:
-                raise ConfigError(f"{key}={name}: there is no such {key}: {nearest(name, groups[key])}")
-        return
-    top = key.split(".")[0].split("/")[0]
-    if top == "hydra" or override.is_force_add() or key in known:
-        return
-    if top not in groups and top not in {name.split(".")[0] for name in known}:
-        raise ConfigError(f"{key}: there is no such key: {nearest(key, known | set(groups))}")
-
-
-def _one_at_a_time(overrides: Iterable[Override]) -> list[list[str]]:
-    """Plain override lists that between them take every value of every sweep once."""
-    plain, swept = [], []
-    for override in overrides:
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            swept.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        else:
-            plain.append(str(override.input_line))
-    longest = max((len(values) for values in swept), default=1)
-    return [plain + [values[min(turn, len(values) - 1)] for values in swept] for turn in range(longest)]
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return f"there is no configuration {error.missing_cfg_file!r}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return "; ".join(line for line in lines[:2] if not line.startswith("full_key:") or len(lines) > 1)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -162,8 +84,8 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     try:
         values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(_first_line(error)) from error
-    return {str(key): value for key, value in dict(values).items()}  # type: ignore[arg-type]  # a mapping by contract
+        raise ConfigError(first_line(error)) from error
+    return {str(key): value for key, value in dict(values).items()}  # type: ignore[arg-type]  # as above
 
 
 def build(node: Any, path: str, **keywords: Any) -> Any:
@@ -186,15 +108,25 @@ def build(node: Any, path: str, **keywords: Any) -> Any:
             cause = cause.__cause__
         if isinstance(cause, MlmdError):
             raise cause from error
-        detail = str(cause) if isinstance(cause, TypeError) else _first_line(error)
-        raise ConfigError(f"{path}: {detail}") from error
+        raise ConfigError(f"{path}: {_what_failed(node, cause, error)}") from error
+
+
+def _what_failed(node: Mapping[str, Any], cause: BaseException | None, error: HydraException) -> str:
+    if isinstance(cause, TypeError):
+        # "not supported between" and the like are Python's words for a value of the wrong type.
+        return str(cause) if "argument" in str(cause) else f"a value has the wrong type ({cause})"
+    if isinstance(cause, ImportError | AttributeError) and "Error locating target" in str(error):
+        module, _, name = str(node["_target_"]).rpartition(".")
+        known = vars(sys.modules[module]) if module in sys.modules else ()
+        return f"there is no {node['_target_']}" + (f": {nearest(name, known)}" if known else "")
+    return first_line(error)
 
 
 def _require_targets(node: Any, path: str) -> None:
     """Refuse a node, or one inside it, without ``_target_``: Hydra would pass it on as a bare mapping."""
     if not isinstance(node, Mapping) or "_target_" not in node:
-        found = f" (it has {nearest('_target_', map(str, node))})" if isinstance(node, Mapping) and node else ""
-        raise ConfigError(f"{path} has no _target_, so nothing can be made of it{found}")
+        has = ", ".join(map(repr, node)) if isinstance(node, Mapping) and node else "nothing"
+        raise ConfigError(f"{path} has no _target_, so nothing can be made of it (it has {has})")
     for key, value in node.items():
         if isinstance(value, Mapping):
             _require_targets(value, f"{path}.{key}")

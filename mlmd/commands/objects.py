@@ -50,7 +50,7 @@ def make_predictor(values: Values, system: System) -> VelocityPredictor:
 
 
 def load_predictor(path: Path) -> tuple[VelocityPredictor, dict[str, Any]]:
-    """A trained predictor and the configuration it was trained with.
+    """A trained predictor, and the system, Hamiltonian and regime it was trained with.
 
     Raises:
         DataError: not a sound checkpoint of this project.
@@ -65,9 +65,14 @@ def load_predictor(path: Path) -> tuple[VelocityPredictor, dict[str, Any]]:
             if name.startswith(prefix)
         }
         predictor.load_state_dict(weights)
-        config = dict(checkpoint["mlmd"]["config"])
-    except (KeyError, TypeError, RuntimeError) as error:
+        config = {name: checkpoint["mlmd"]["config"][name] for name in ("system", "hamiltonian", "regime")}
+    except (KeyError, TypeError) as error:
         raise DataError(f"{path}: the checkpoint does not hold what an mlmd checkpoint holds ({error})") from error
+    except RuntimeError as error:
+        raise DataError(
+            f"{path}: the checkpoint's weights are not those of the {predictor.spec.variant} that it says it is; "
+            "copy it again or train anew"
+        ) from error
     return predictor.eval(), config
 
 
@@ -92,6 +97,17 @@ def check_device(accelerator: str) -> str:
     if accelerator != "cpu":
         raise ConfigError(f"accelerator {accelerator!r} is unknown; known: 'cpu', 'cuda'")
     return "cpu"
+
+
+def check_seed(seed: int | None) -> int:
+    """The seed, if it is one.
+
+    Raises:
+        ConfigError: it is missing or out of range.
+    """
+    if seed is None or not 0 <= seed < 2**32:
+        raise ConfigError(f"seed = {seed} must be a whole number from 0 to {2**32 - 1}")
+    return seed
 
 
 def model_name(predictor: VelocityPredictor) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -32,20 +32,31 @@ def report_training(
     metrics: Mapping[str, float],
     rollouts: RolloutValidation,
     module: PredictorModule,
-    test: Trajectory,
+    splits: Mapping[str, Trajectory],
     *,
     label: RunLabel,
     system: System,
 ) -> None:
     """Write metrics.json and all figures of a training run."""
     files.write_metrics(metrics)
-    figures.loss_figure(files.figures / "loss.png", read_history(files.folder / "csv"), label)
+    history = read_history(files.folder / "csv")
+    figures.loss_figure(files.figures / "loss.png", history, _label_of(splits["train"], label))
     with torch.no_grad():
-        predicted, _, true = module.predictor.predict_velocities(test.to(module.device))
-    figures.velocity_figure(files.figures / "velocity.png", predicted.flatten().cpu(), true.flatten().cpu(), label)
+        predicted, _, true = module.predictor.predict_velocities(splits["test"].to(module.device))
+    figures.velocity_figure(
+        files.figures / "velocity.png",
+        predicted.flatten().cpu(),
+        true.flatten().cpu(),
+        _label_of(splits["test"], label),
+    )
     if rollouts.test_reference is not None:
         runs = {name: result.trajectory.to("cpu") for name, result in rollouts.test_results.items()}
         draw_rollouts(files.figures, runs, rollouts.test_reference.to("cpu"), label=label, system=system)
+
+
+def _label_of(data: Trajectory, label: RunLabel) -> RunLabel:
+    """The label of a figure drawn from reference data, not from the rollouts."""
+    return replace(label, n_replicas=data.n_replicas, n_steps=len(data))
 
 
 def draw_rollouts(
@@ -85,9 +96,9 @@ class _Dynamics:
 
 
 def _dynamics(run: Trajectory, system: System, frame_dt_fs: float) -> _Dynamics | None:
-    if run.n_replicas == 0:
+    n_lags = min(int(FS_PER_PS / frame_dt_fs) + 1, len(run) // 2)
+    if run.n_replicas == 0 or n_lags < 2:
         return None
-    n_lags = max(1, min(int(FS_PER_PS / frame_dt_fs) + 1, len(run) // 2))
     wavenumbers, power = power_spectrum(bond_velocity(run.positions, run.velocities), frame_dt_fs)
     lag_fs = frame_dt_fs * torch.arange(n_lags, dtype=torch.float64)
     return _Dynamics(lag_fs, vacf(run.velocities, system.masses(), n_lags), wavenumbers, power)

@@ -12,6 +12,7 @@ import torch
 from mlmd.commands.objects import (
     Values,
     check_device,
+    check_seed,
     find_checkpoint,
     load_predictor,
     make_regime,
@@ -20,14 +21,15 @@ from mlmd.commands.objects import (
     short_name,
 )
 from mlmd.commands.outputs import RunFiles, peak_memory_MB, read_config
-from mlmd.commands.progress import StepBar, say
+from mlmd.commands.progress import StepBar, say, say_diverged
 from mlmd.commands.report import draw_rollouts
 from mlmd.config import build
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.data.recorder import FrameRecorder
 from mlmd.data.store import read_trajectory
 from mlmd.data.xyz import write_extended_xyz
-from mlmd.errors import ConfigError
+from mlmd.errors import ConfigError, DataError
+from mlmd.models import VelocityPredictor
 from mlmd.propagation import Propagator, reference_propagator
 from mlmd.reporting.console import print_summary
 from mlmd.reporting.style import RunLabel
@@ -58,11 +60,14 @@ def simulate(values: Values, *, folder: str, overrides: list[str], injection_nam
     if resumes:
         values = _resumed_values(values["resume"], overrides)
         injection_name = values["injection_name"]
+    if values["checkpoint"] is None:
+        raise ConfigError("checkpoint is missing: give checkpoint=<file, or folder of a training run>")
     _check_numbers(values)
+    check_seed(values["seed"])
     torch.set_num_threads(values["threads"])
     device = check_device(values["device"])
     predictor, trained = load_predictor(find_checkpoint(values["checkpoint"]))
-    chosen = {name: values[name] or trained[name] for name in ("system", "hamiltonian", "regime")}
+    chosen = {name: values.get(name) or trained[name] for name in ("system", "hamiltonian", "regime")}
     values = dict(values) | chosen | {"injection_name": injection_name}
     system, regime = make_system(values), make_regime(values)
     propagator = Propagator(
@@ -94,7 +99,8 @@ def simulate(values: Values, *, folder: str, overrides: list[str], injection_nam
         "start_step": values["start_step"],
     }
     target = files.folder / "trajectory.h5"
-    _propagate(propagator, values, target, metadata | {"provenance": files.provenance})
+    recorder = FrameRecorder(target, identity=_identity(values, predictor))
+    _propagate(propagator, values, recorder, metadata | {"provenance": files.provenance})
     simulate_s = time.perf_counter() - began
     trajectory, _ = read_trajectory(target)
     metrics: dict[str, float] = {"cost/simulate_s": simulate_s}
@@ -104,8 +110,7 @@ def simulate(values: Values, *, folder: str, overrides: list[str], injection_nam
         _write_xyz(trajectory, files.folder, system)
     metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
     files.write_metrics(metrics)
-    for replica, step in sorted(propagator.guard.diverged_at.items()):
-        say(f"replica {replica} diverged: found at step {step}, its later frames are NaN; the others went on")
+    say_diverged(injection_name, propagator.guard.diverged_at, n_replicas=values["n_replicas"])
     print_summary(metrics, files.folder, f"{label.title}, {injection_name}")
     return metrics
 
@@ -114,16 +119,25 @@ def _resumed_values(resume: str, overrides: list[str]) -> dict[str, Any]:
     extra = [override for override in overrides if not override.startswith("resume=")]
     if extra:
         raise ConfigError(f"resume= takes its configuration from {resume}; remove {' '.join(extra)}")
-    return read_config(Path(resume)) | {"resume": resume}
+    values = read_config(Path(resume))
+    if "injection_name" not in values:
+        raise DataError(f"{resume} is not the folder of a simulation; train.py resumes a training run")
+    return values | {"resume": resume}
 
 
 def _check_numbers(values: Values) -> None:
     for name in POSITIVE:
-        if values[name] < 1:
+        if values[name] is None or values[name] < 1:
             raise ConfigError(f"{name} = {values[name]} must be at least 1")
     if values["n_steps"] <= values["start_step"]:
         raise ConfigError(
             f"n_steps = {values['n_steps']} ends before ML starts: it must exceed start_step = {values['start_step']}"
+        )
+    n_judged = (values["n_steps"] - 1) // values["every"] - (values["start_step"] - 1) // values["every"]
+    if values["judge"] and n_judged < 2:
+        raise ConfigError(
+            f"every = {values['every']} leaves {n_judged} frame(s) after start_step = {values['start_step']} to judge; "
+            "lower it, or judge=false"
         )
 
 
@@ -131,14 +145,12 @@ def _say_departures(chosen: Values, trained: Values) -> None:
     """Tell what the predictor was not trained with; a molecule or time step of another kind was refused before."""
     for name in ("hamiltonian", "regime"):
         if chosen[name] != trained[name]:
-            say(
-                f"note: trained with {name} {short_name(trained[name])}, now {short_name(chosen[name])} (or other values)"
-            )
+            was, now = short_name(trained[name]), short_name(chosen[name])
+            say(f"note: trained with {name} {was}, now {now if now != was else 'with other values'}")
 
 
-def _propagate(propagator: Propagator, values: Values, target: Path, metadata: Mapping[str, Any]) -> None:
+def _propagate(propagator: Propagator, values: Values, recorder: FrameRecorder, metadata: Mapping[str, Any]) -> None:
     """Advance chunk by chunk into the recorder; what a killed run committed is not simulated again."""
-    recorder = FrameRecorder(target, identity=_identity(values))
     committed = recorder.restart_state()
     if committed is not None:
         propagator.load_state_dict(committed["propagator"])
@@ -155,10 +167,13 @@ def _propagate(propagator: Propagator, values: Values, target: Path, metadata: M
     recorder.finish(metadata)
 
 
-def _identity(values: Values) -> str:
-    """A digest of all that decides the frames."""
+def _identity(values: Values, predictor: VelocityPredictor) -> str:
+    """A digest of all that decides the frames, weights included: a checkpoint of the same name may be another one."""
     deciding = {key: value for key, value in values.items() if key not in ("resume", "judge", "xyz", "threads")}
-    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode())
+    for name, weights in sorted(predictor.state_dict().items()):
+        digest.update(name.encode() + weights.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _judge(

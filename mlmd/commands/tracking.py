@@ -57,27 +57,28 @@ class WandbTracker(Tracker):
         if options["mode"] not in ("offline", "online"):
             raise ConfigError(f"logger.mode = {options['mode']!r} is unknown; known: 'offline', 'online'")
         os.environ.setdefault("WANDB_SILENT", "true")
+        import wandb
         from lightning.pytorch.loggers import WandbLogger
 
         name = "-".join(folder.resolve().parts[-3:])
-        self._logger = WandbLogger(
+        self._run = wandb.init(
             project=options["project"],
             name=name,
-            id=name.replace("/", "-"),
-            save_dir=folder,
-            offline=options["mode"] == "offline",
+            id=name,
+            dir=folder,
+            mode=options["mode"],
             group=options["group"],
             tags=tags,
-            resume="allow" if values["resume"] is not None else None,
+            config=dict(values) | {"provenance": dict(provenance)},
+            resume="allow" if options["mode"] == "online" else None,
         )
-        self._logger.experiment.config.update(dict(values) | {"provenance": dict(provenance)}, allow_val_change=True)
-        self.loggers = [self._logger]
+        self.loggers = [WandbLogger(experiment=self._run)]
 
     def finish(self, files: "RunFiles", metrics: Mapping[str, float]) -> None:
         """Figures, summary, the table of schedules, and the best checkpoint as an artifact."""
         import wandb
 
-        run = self._logger.experiment
+        run = self._run
         run.summary.update({name: value for name, value in metrics.items() if value == value})
         run.log({f"figures/{path.stem}": wandb.Image(str(path)) for path in sorted(files.figures.glob("*.png"))})
         names = schedules(metrics)

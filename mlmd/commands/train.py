@@ -1,6 +1,5 @@
 """``python train.py``: data, training, test by rollout, report."""
 
-import logging
 import os
 import time
 import warnings
@@ -8,13 +7,13 @@ from pathlib import Path
 
 import lightning
 import torch
-from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning import Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger
 
 from mlmd.commands.objects import (
     Values,
     check_device,
+    check_seed,
     make_injections,
     make_predictor,
     make_regime,
@@ -23,8 +22,9 @@ from mlmd.commands.objects import (
     short_name,
 )
 from mlmd.commands.outputs import RunFiles, peak_memory_MB, read_config
-from mlmd.commands.progress import StepBar, say
+from mlmd.commands.progress import StepBar, say, say_diverged
 from mlmd.commands.report import report_training
+from mlmd.commands.trainer import check_trainer, fit, ignore_known_warnings, make_trainer, quiet_lightning
 from mlmd.config import build
 from mlmd.data.generation import draw_initial, reference_data
 from mlmd.data.module import TrajectoryDataModule
@@ -58,10 +58,11 @@ def train(values: Values, *, folder: str, overrides: list[str]) -> dict[str, flo
     if values["resume"] is not None:
         values = _resumed_values(values["resume"], overrides)
     files = RunFiles(Path(folder), values, overrides=overrides, is_main=os.environ.get("LOCAL_RANK", "0") == "0")
-    _quiet_lightning()
+    quiet_lightning()
     torch.set_num_threads(values["threads"])
-    lightning.seed_everything(values["seed"], verbose=False)
+    lightning.seed_everything(check_seed(values["seed"]), verbose=False)
     check_device(values["trainer"]["accelerator"])
+    check_trainer(values)
 
     system, regime = make_system(values), make_regime(values)
     predictor = make_predictor(values, system)
@@ -77,6 +78,7 @@ def train(values: Values, *, folder: str, overrides: list[str]) -> dict[str, flo
     predictor.scaling.fit(features.flatten(0, 1), targets.flatten(0, 1), noise=batches.noise)
     module = PredictorModule(
         predictor,
+        loss=build(values["loss"], "loss"),
         optimizer=build(values["optimizer"], "optimizer"),
         mape_threshold_A_per_fs=MAPE_THRESHOLD_OF_RMS * float(splits["train"].velocities.square().mean().sqrt()),
         config=dict(values),
@@ -86,12 +88,13 @@ def train(values: Values, *, folder: str, overrides: list[str]) -> dict[str, flo
         say(_what_is_left(predictor))
     with files.tracker(system, predictor) as tracker:
         loggers: list[Logger] = [CSVLogger(files.folder, name="csv"), *tracker.loggers]
-        trainer = _trainer(values, module, [rollout_callback], loggers, files)
+        trainer = make_trainer(
+            values, module, rollout_callback, loggers, folder=files.folder, progress=files.shows_progress
+        )
         train_began = time.perf_counter()
         with warnings.catch_warnings():
-            _ignore_known_warnings()
-            last = files.folder / "last.ckpt"
-            trainer.fit(module, datamodule=data, ckpt_path=last if values["resume"] is not None else None)
+            ignore_known_warnings()
+            fit(trainer, module, data, values=values, folder=files.folder)
             train_s = time.perf_counter() - train_began
             metrics = _test(trainer, module, data, files)
         if not trainer.is_global_zero:
@@ -103,8 +106,10 @@ def train(values: Values, *, folder: str, overrides: list[str]) -> dict[str, flo
             "cost/peak_memory_MB": peak_memory_MB(),
         }
         label = _label(values, system, predictor)
-        report_training(files, metrics, rollout_callback, module, splits["test"], label=label, system=system)
+        report_training(files, metrics, rollout_callback, module, splits, label=label, system=system)
         tracker.finish(files, metrics)
+    for name, result in rollout_callback.test_results.items():
+        say_diverged(name, result.diverged_at, n_replicas=result.trajectory.n_replicas)
     print_summary(metrics, files.folder, label.title)
     return metrics
 
@@ -164,49 +169,6 @@ def _check_start(values: Values, predictor: VelocityPredictor) -> None:
         )
 
 
-def _trainer(
-    values: Values, module: PredictorModule, callbacks: list[Callback], loggers: list[Logger], files: RunFiles
-) -> Trainer:
-    selection = values["selection"]
-    callbacks = [
-        *callbacks,
-        ModelCheckpoint(
-            files.folder,
-            "best",
-            monitor=selection["monitor"],
-            mode="min",
-            every_n_epochs=selection["every_n_epochs"],
-            enable_version_counter=False,
-        ),
-        ModelCheckpoint(files.folder, "last", enable_version_counter=False),
-        StopWhenExact(),
-    ]
-    if files.shows_progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=50, leave=False))
-    return Trainer(
-        **values["trainer"],
-        callbacks=callbacks,
-        logger=loggers,
-        default_root_dir=files.folder,
-        gradient_clip_val=module.optimizer_plan.gradient_clip,
-        deterministic=True,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_model_summary=False,
-        enable_progress_bar=files.shows_progress,
-        log_every_n_steps=50,
-    )
-
-
-class StopWhenExact(Callback):
-    """Ends training after an epoch where the linear shortcut leaves nothing but round-off for the network to learn."""
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop."""
-        if isinstance(pl_module, PredictorModule) and pl_module.predictor.scaling.n_learned == 0:
-            trainer.should_stop = True
-
-
 def _test(trainer: Trainer, module: PredictorModule, data: TrajectoryDataModule, files: RunFiles) -> dict[str, float]:
     """Metrics of the best checkpoint, as float64."""
     best = files.folder / "best.ckpt"
@@ -231,7 +193,10 @@ def _what_is_left(predictor: VelocityPredictor) -> str:
     if not predictor.spec.shortcut:
         return "training: no shortcut, the LSTM predicts the whole target"
     if scaling.n_learned == 0:
-        return "training: the linear shortcut is exact here, nothing is left for the LSTM to learn"
+        return (
+            "training: the linear shortcut is exact here, nothing is left for the LSTM to learn\n"
+            "          (model.shortcut=false trains the plain LSTM; hamiltonian=morse is not linear)"
+        )
     return f"training: the LSTM learns what the linear shortcut leaves, in {scaling.n_learned} direction(s)"
 
 
@@ -246,19 +211,3 @@ def _label(values: Values, system: System, predictor: VelocityPredictor) -> RunL
         dt_fs=system.dt_fs,
         seed=values["seed"],
     )
-
-
-def _quiet_lightning() -> None:
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _ignore_known_warnings() -> None:
-    """Lightning's advice that does not apply here."""
-    for message in (
-        ".*Checkpoint directory .* exists and is not empty.*",  # the run's folder holds its configuration
-        ".*recommended to use .self.log.*sync_dist=True.*",  # every process finds the same rollout numbers
-        ".*Using .Distributed.*Sampler. with the dataloaders.*",  # batches are shared out by rank, not by a sampler
-        ".*it is recommended to use .Trainer.devices=1.*",  # every process tests the same trajectories
-    ):
-        warnings.filterwarnings("ignore", message=message)

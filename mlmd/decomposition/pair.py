@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+NIL_ACROSS = 1e-10
+"""A part of a velocity across the bond below this share of the velocity is round-off."""
+
 
 @dataclass(frozen=True)
 class PairGeometry:
@@ -42,9 +45,9 @@ def along(vectors: Tensor, axis: Tensor) -> Tensor:
 def unit_across(vectors: Tensor, axis: Tensor) -> Tensor:
     """Unit vector along the part of ``vectors`` across the unit vector ``axis``; any across it where that is nil."""
     across = vectors - along(vectors, axis) * axis
-    size = across.norm(dim=-1, keepdim=True)
     # Where nothing lies across, the coordinate axis least along ``axis`` gives a direction that always exists.
     least = torch.nn.functional.one_hot(axis.abs().argmin(dim=-1), 3).to(axis)
-    spare = least - along(least, axis) * axis
-    nil = size <= 1e-13 * vectors.norm(dim=-1, keepdim=True)
-    return torch.where(nil, torch.nn.functional.normalize(spare, dim=-1), across / size)
+    nil = across.norm(dim=-1, keepdim=True) <= NIL_ACROSS * vectors.norm(dim=-1, keepdim=True)
+    direction = torch.nn.functional.normalize(torch.where(nil, least, across), dim=-1, eps=0.0)
+    # A second pass: where ``vectors`` lie almost along the axis, the first leaves a part along it by cancellation.
+    return torch.nn.functional.normalize(direction - along(direction, axis) * axis, dim=-1)

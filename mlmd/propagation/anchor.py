@@ -49,11 +49,10 @@ class EnergyAnchor:
 
     def bind(self, system: System, *, device: torch.device | str) -> None:
         """Forget any reference and serve a new run of ``system``."""
-        mass_1, mass_2 = system.masses_u
         self._vibration = DiatomicVibration(system.masses_u, system.dt_fs)
+        mass_1, mass_2 = system.masses_u
         self._reduced_mass = mass_1 * mass_2 / (mass_1 + mass_2) / ACCELERATION
         self._masses = system.masses(device).unsqueeze(-1) / ACCELERATION
-        self._dt_fs = system.dt_fs
         self._sum, self._n_samples = None, 0
 
     @property

@@ -35,11 +35,12 @@ def summary_table(metrics: Metrics, *, title: str) -> RenderableType:
 
     - every ``test/<quantity>``, and where there is ``test/linear_<quantity>``, the linear shortcut alone, it beside;
     - ``rollout/<schedule>/<quantity>`` with the quantities of :func:`~mlmd.observables.rollout.rollout_metrics` and
-      ``n_force_calls``, ``frequency``, ``n_diverged``;
+      ``n_force_calls``, ``frequency``, ``diverged_replicas``;
     - every ``cost/<quantity>``.
 
     Units are read from the ends of the names. A score that is absent shows as "-"; one of a rollout that is there
-    without a finite value (None in a JSON file) as "diverged", unless ``n_diverged`` is zero. Other keys are not shown.
+    without a finite value (None in a JSON file) as "diverged", unless ``diverged_replicas`` is zero. Other keys are
+    not shown.
 
     Args:
         metrics: by name ``split/quantity``.
@@ -136,18 +137,18 @@ def _rollout_block(metrics: Metrics) -> Table | None:
 
 
 def _rollout_cells(scores: Metrics) -> Iterator[str]:
-    n_diverged = scores.get("n_diverged")
-    without_value = MISSING if n_diverged == 0 else DIVERGED
+    diverged_replicas = scores.get("diverged_replicas")
+    without_value = MISSING if diverged_replicas == 0 else DIVERGED
     for _, quantity, spoken in _ROLLOUT_COLUMNS:
         value = scores.get(quantity)
         if value is not None and isfinite(value):
             yield spoken(value)
         else:
             yield without_value if quantity in scores else MISSING
-    n_calls, frequency = scores.get("n_force_calls"), scores.get("frequency")
+    n_calls, frequency = scores.get("force_calls"), scores.get("frequency")
     calls = MISSING if n_calls is None else f"{n_calls:,.0f}"
     yield calls if frequency is None else f"{calls} ({frequency:.3g})"
-    yield MISSING if n_diverged is None else f"{n_diverged:,.0f}"
+    yield MISSING if diverged_replicas is None else f"{diverged_replicas:,.0f}"
 
 
 def _cost_block(metrics: Metrics) -> Table | None:

@@ -118,7 +118,7 @@ def draw_trajectory(
     Raises:
         DataError: a rollout has another shape than the reference.
     """
-    figure = new_figure(height_in=1.3 * HEIGHT_IN)
+    figure = new_figure(height_in=4.0 / 3.0 * HEIGHT_IN)
     above, below = figure.subplots(2, 1)
     named_by_errors = _energy_panel(above, errors, title="all replicas")
     handles = _bond_panel(below, reference, rollouts, frame_dt_fs=frame_dt_fs, window_fs=window_fs)
@@ -130,7 +130,7 @@ def draw_trajectory(
 
 def _how_to_read(errors: EnergyErrors) -> str:
     """The words of the caption that the marks of the energy panel need."""
-    note = "line: median, band: smallest to largest of the replicas"
+    note = "line: median, band: min to max over replicas"
     if any(bool((~(error <= CEILING)).any()) for _, error in errors.values()):
         note += ", at the top: diverged"
     if any(bool((error < FLOOR).any()) for _, error in errors.values()):

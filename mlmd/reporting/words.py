@@ -25,9 +25,10 @@ def percent_near_100(value: float) -> str:
     >>> percent_near_100(99.9998712), percent_near_100(98.7654), percent_near_100(100.0)
     ('99.99987', '98.8', '100')
     """
-    lacking = abs(100.0 - value)
-    if lacking == 0.0 or not isfinite(value):
+    if value == 100.0 or not isfinite(value):
         return f"{value:g}"
+    # Rounded, for 100 - 99.9 is a little less than 0.1.
+    lacking = max(round(abs(100.0 - value), 12), 1e-10)
     return f"{value:.{min(10, max(1, 1 - floor(log10(lacking))))}f}"
 
 

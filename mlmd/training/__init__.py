@@ -1,5 +1,6 @@
 """Training: the LightningModule, the callbacks that validate by rollout, and the rollouts themselves."""
 
+from mlmd.training.loss import SequenceLoss
 from mlmd.training.module import OptimizerPlan, PredictorModule
 from mlmd.training.rollout_callback import RolloutValidation
 from mlmd.training.rollouts import RolloutPlan, RolloutResult, run_rollouts
@@ -10,5 +11,6 @@ __all__ = [
     "RolloutPlan",
     "RolloutResult",
     "RolloutValidation",
+    "SequenceLoss",
     "run_rollouts",
 ]

@@ -12,6 +12,7 @@ from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor
 from mlmd.observables import VelocityAccuracy, VelocityMAE, VelocityMAPE
 from mlmd.state import Trajectory
+from mlmd.training.loss import SequenceLoss
 
 CHECKPOINT_FORMAT = 1
 
@@ -51,6 +52,7 @@ class PredictorModule(LightningModule):
 
     Args:
         predictor: scales fitted on the training data.
+        loss: what is made small.
         optimizer: how the weights are found.
         mape_threshold_A_per_fs: velocity components at or below it stay out of the MAPE.
         config: the resolved configuration, stored in every checkpoint.
@@ -60,12 +62,14 @@ class PredictorModule(LightningModule):
         self,
         predictor: VelocityPredictor,
         *,
+        loss: SequenceLoss,
         optimizer: OptimizerPlan,
         mape_threshold_A_per_fs: float,
         config: dict[str, Any],
     ) -> None:
         super().__init__()
         self.predictor = predictor
+        self.loss = loss
         self.optimizer_plan = optimizer
         self.config = config
         self.accuracy = VelocityAccuracy()
@@ -74,7 +78,7 @@ class PredictorModule(LightningModule):
         self.mape = VelocityMAPE(threshold=mape_threshold_A_per_fs)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Mean squared error in units of the residual's variance, over all steps after the memory's warm-up."""
+        """The loss over all steps after the memory's warm-up, in units of what the shortcut leaves."""
         loss = self._loss(*batch)
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch[0]))
         return loss
@@ -130,4 +134,4 @@ class PredictorModule(LightningModule):
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         memory = self.predictor.memory
         said = memory.sequence(self.predictor.network, inputs)
-        return torch.nn.functional.mse_loss(said, targets[:, memory.n_skipped :])
+        return self.loss(said, targets[:, memory.n_skipped :])

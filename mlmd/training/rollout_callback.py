@@ -43,7 +43,7 @@ class RolloutValidation(Callback):
         every_n_epochs: int,
         progress: Progress,
     ) -> None:
-        if every_n_epochs < 0:
+        if every_n_epochs is None or every_n_epochs < 0:
             raise ConfigError(f"rollout.every_n_epochs = {every_n_epochs} must not be negative")
         self.system = system
         self.val_plan = val_plan

@@ -32,7 +32,7 @@ class RolloutPlan:
         start_step: Hamiltonian steps before ML takes over.
 
     Raises:
-        ConfigError: a number is below 1.
+        ConfigError: a number is too small.
     """
 
     injections: Mapping[str, Injection]
@@ -41,9 +41,11 @@ class RolloutPlan:
     start_step: int
 
     def __post_init__(self) -> None:
-        for name in ("n_steps", "n_replicas", "start_step"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"rollout.{name} = {getattr(self, name)} must be at least 1")
+        # One frame has no slope and no spectrum.
+        for name, least in (("n_steps", 2), ("n_replicas", 1), ("start_step", 1)):
+            value = getattr(self, name)
+            if value is None or value < least:
+                raise ConfigError(f"rollout.{name} = {value} must be at least {least}")
 
 
 @dataclass(frozen=True)

