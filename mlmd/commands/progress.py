@@ -41,4 +41,5 @@ def say_diverged(name: str, diverged_at: Mapping[int, int], *, n_replicas: int) 
     """One line on the replicas of run ``name`` that left physics: which, and at which step that was found."""
     if diverged_at:
         found = ", ".join(f"replica {replica} at step {step}" for replica, step in sorted(diverged_at.items()))
-        say(f"{name}: {len(diverged_at)} of {n_replicas} replicas diverged and became NaN ({found}); the rest went on")
+        rest = "the rest went on" if len(diverged_at) < n_replicas else "none is left"
+        say(f"{name}: {len(diverged_at)} of {n_replicas} replicas diverged and became NaN ({found}); {rest}")

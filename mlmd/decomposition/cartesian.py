@@ -70,7 +70,7 @@ class MolecularFrameCartesian(Decomposition[TurningFrame]):
         ConfigError: not two atoms.
     """
 
-    n_features = 12
+    n_features = 6
     n_components = 6
     n_coordinates = 1
 
@@ -89,9 +89,8 @@ class MolecularFrameCartesian(Decomposition[TurningFrame]):
         return TurningFrame(pair, axes, torch.stack((pair.middle_axis, middle_across, normal), dim=-2))
 
     def encode(self, frame: TurningFrame, velocities: Tensor) -> Tensor:
-        """Components in the middle of the step, and what turning to r_n adds to them: [..., 12], A/fs."""
-        middle = velocities @ frame.middle_axes.mT
-        return torch.cat((middle.flatten(-2), (velocities @ frame.axes.mT - middle).flatten(-2)), dim=-1)
+        """Components in the middle of the step, [..., 6], A/fs."""
+        return (velocities @ frame.middle_axes.mT).flatten(-2)
 
     def project(self, frame: TurningFrame, vectors: Tensor) -> Tensor:
         """Components at r_n, [..., 6], A/fs."""

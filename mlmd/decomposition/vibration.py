@@ -1,7 +1,7 @@
 """Letter D for a diatomic: translation, rotation and vibration; only the vibration is kicked.
 
 Translation is conserved and carries no news, so it is not read. What is read: the vibrational velocity in the middle of
-the step, what the turning of the bond over half a step adds to it, and the angular speed.
+the step, which is the mean rate of the bond length over it, and the angular speed.
 """
 
 from dataclasses import dataclass
@@ -16,15 +16,13 @@ from mlmd.errors import ConfigError
 
 @dataclass(frozen=True)
 class BondFrame(Frame):
-    """The bond of a state and the direction of its kick.
+    """The bond of a state, which is the direction of its kick.
 
     Attributes:
         pair: geometry of the two atoms.
-        radial_speed: component of v_{n-1/2} along the bond at r_n, [..., 1], A/fs.
     """
 
     pair: PairGeometry
-    radial_speed: Tensor
 
 
 class DiatomicVibration(Decomposition[BondFrame]):
@@ -41,7 +39,7 @@ class DiatomicVibration(Decomposition[BondFrame]):
         ConfigError: not two atoms.
     """
 
-    n_features = 3
+    n_features = 2
     n_components = 1
     n_coordinates = 1
 
@@ -54,16 +52,14 @@ class DiatomicVibration(Decomposition[BondFrame]):
 
     def frame(self, positions: Tensor, velocities: Tensor) -> BondFrame:
         """Bond geometry at r_n (A) after v_{n-1/2} (A/fs)."""
-        pair = pair_geometry(positions, velocities, self.dt_fs)
-        return BondFrame(pair, along(pair.relative_velocity, pair.axis))
+        return BondFrame(pair_geometry(positions, velocities, self.dt_fs))
 
     def encode(self, frame: BondFrame, velocities: Tensor) -> Tensor:
-        """Vibrational velocity (A/fs), its change by turning (A/fs), angular speed (1/fs): [..., 3]."""
+        """Vibrational velocity (A/fs) and angular speed (1/fs) in the middle of the step: [..., 2]."""
         pair = frame.pair
         vibration = along(pair.relative_velocity, pair.middle_axis)
-        across = pair.relative_velocity - frame.radial_speed * pair.axis
-        angular_speed = across.norm(dim=-1, keepdim=True) / pair.length
-        return torch.cat((vibration, frame.radial_speed - vibration, angular_speed), dim=-1)
+        across = pair.relative_velocity - along(pair.relative_velocity, pair.axis) * pair.axis
+        return torch.cat((vibration, across.norm(dim=-1, keepdim=True) / pair.length), dim=-1)
 
     def project(self, frame: BondFrame, vectors: Tensor) -> Tensor:
         """Relative component along the bond at r_n, [..., 1], A/fs."""

@@ -1,5 +1,6 @@
 """What the analytic bonds of a diatomic share: forces from a curve V(r), states of a chosen energy."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -53,7 +54,7 @@ class DiatomicBond(ABC):
         Raises:
             ConfigError: the energy is not positive, or the bond would break.
         """
-        if not energy_eV > 0:
+        if not 0 < energy_eV < math.inf:
             raise ConfigError(f"{self.constants.molecule}: vibrational energy {energy_eV} eV must be positive")
 
     def energy_and_forces(self, positions: Tensor) -> tuple[Tensor, Tensor]:

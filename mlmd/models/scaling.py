@@ -19,7 +19,7 @@ ROUND_OFF_RESIDUAL = 1e-9
 MINOR_DIRECTION = 1e-6
 """Directions of the residual smaller than this part of the largest one are dropped."""
 
-SINGULAR_CUT = 1e-11
+SINGULAR_CUT = 1e-7
 """Relative cut-off of singular values in the fit: inputs that always move together share their weight."""
 
 

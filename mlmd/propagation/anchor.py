@@ -22,6 +22,9 @@ from mlmd.units import ACCELERATION
 BACKWARD_DIFFERENCE = (11.0 / 6.0, -3.0, 1.5, -1.0 / 3.0)
 """Third-order backward difference: dt du/dt at step n from u_n, u_{n-1}, u_{n-2}, u_{n-3}."""
 
+TINY_EV = 1e-30
+"""Stands in for the vibrational energy of a bond at rest, eV."""
+
 
 class EnergyAnchor:
     """Returns H~ to its mean over the Hamiltonian steps before ML, by scaling the vibrational velocity alone.
@@ -98,10 +101,11 @@ class EnergyAnchor:
         frame = self._vibration.frame(state.positions, state.velocities)
         speed = self._vibration.project(frame, on_step)
         kinetic = 0.5 * self._reduced_mass * speed.square().squeeze(-1)
-        share = kinetic / (kinetic + energy)
+        vibrational = (kinetic + energy).clamp(min=TINY_EV)
+        share = kinetic / vibrational
         # Below the least share the denominator stops shrinking, so the change goes to zero with the kinetic energy.
         weight = (share / self.least_share).clamp(max=1.0)
-        floor = self.least_share * (kinetic + energy)
+        floor = self.least_share * vibrational
         change = weight * excess / torch.maximum(kinetic, floor)
         factor = (1.0 - change.clamp(-self.largest_change, self.largest_change)).sqrt() - 1.0
         return self._vibration.decode(frame, factor.unsqueeze(-1) * speed)

@@ -30,6 +30,9 @@ class InjectionSchedule(ABC):
     def hear(self, step: int, disagreement: float) -> None:  # noqa: B027 - most schedules are deaf, by design
         """Disagreement |u_learned - u_true| / rms |u_true| seen at the injection of ``step``."""
 
+    def reset(self) -> None:  # noqa: B027 - most schedules keep nothing
+        """Forget what was heard: a new run begins."""
+
     def state_dict(self) -> dict[str, Any]:
         """Plain values, for a restart file."""
         return {}
@@ -102,7 +105,7 @@ class Burst(InjectionSchedule):
         """Whether the step is one of the last ``length`` of its interval of length / f steps."""
         if self.frequency == 0:
             return False
-        interval = max(self.length, round(self.length / self.frequency))
+        interval = max(self.length, math.ceil(self.length / self.frequency))
         return step % interval >= interval - self.length
 
 
@@ -144,6 +147,11 @@ class Adaptive(InjectionSchedule):
         elif not disagreement <= self.tolerance:
             self.interval = max(self.interval // 2, self.shortest)
         self.next_step = step + self.interval
+
+    def reset(self) -> None:
+        """Begin with the shortest interval."""
+        self.interval = self.shortest
+        self.next_step = self.shortest - 1
 
     def state_dict(self) -> dict[str, Any]:
         """The current interval."""

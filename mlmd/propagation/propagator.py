@@ -76,12 +76,15 @@ class Propagator:
         v_{-1/2} = v_0 - u_0 / 2 takes one force call, whose kick serves step 0 as well.
         """
         state = MDState(0, positions.to(self.device), velocities.to(self.device))
+        self.true.hamiltonian.n_calls = 0
+        self.injection.schedule.reset()
         self._first_kick: Tensor | None = self.true.kick(state)
         self._state = MDState(0, state.positions, state.velocities - 0.5 * self._first_kick)
         self.learned = None if self.predictor is None else LearnedKick(self.predictor, state.n_replicas)
         self.guard.bind(self.system, device=self.device)
         if self.injection.anchor is not None and self.predictor is not None:
             self.injection.anchor.bind(self.system, device=self.device)
+        self.n_warmup_calls = 0 if self.learned is None else self.true.hamiltonian.n_calls
         self._past: list[Tensor] = []
         self._kick_square = 0.0
 

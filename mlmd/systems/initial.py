@@ -52,7 +52,7 @@ class RotatingRegime:
     vibrational_energy_eV: float | None = None
 
     def __post_init__(self) -> None:
-        if self.rotational_energy_kT < 0:
+        if not 0 <= self.rotational_energy_kT < math.inf:
             raise ConfigError(f"regime.rotational_energy_kT = {self.rotational_energy_kT} must not be negative")
 
     def draw(self, system: System, n_replicas: int, *, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -111,7 +111,7 @@ class ThermalRegime:
 
     def __post_init__(self) -> None:
         for name, value in (("temperature_K", self.temperature_K), ("training_factor", self.training_factor)):
-            if not value > 0:
+            if not 0 < value < math.inf:
                 raise ConfigError(f"regime.{name} = {value} must be positive")
 
     def for_training(self) -> "ThermalRegime":
@@ -133,7 +133,11 @@ class ThermalRegime:
     def _bond_lengths(bond: DiatomicBond, kT: float, uniform: Tensor) -> Tensor:
         """Bond lengths by inversion of the cumulative distribution on a fine grid that ends at V = 25 kT."""
         edge = math.sqrt(25.0 * kT)
-        bond.check_energy(25.0 * kT)
+        try:
+            bond.check_energy(25.0 * kT)
+        except ConfigError as error:
+            temperature_K = kT / BOLTZMANN_EV_PER_K
+            raise ConfigError(f"regime.temperature_K = {temperature_K:.0f} is too hot for the bond; {error}") from error
         ends = bond.displacement(torch.tensor([-edge, edge], dtype=torch.float64)) + bond.constants.r_e_A
         grid = torch.linspace(max(float(ends[0]), 1e-3), float(ends[1]), 8193, dtype=torch.float64)
         density = grid**2 * torch.exp(-bond.energy_and_slope(grid)[0] / kT)

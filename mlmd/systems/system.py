@@ -39,6 +39,8 @@ class System:
     equilibrium_A: tuple[tuple[float, float, float], ...]
 
     def __post_init__(self) -> None:
+        if len(self.symbols) != len(self.masses_u):
+            raise ConfigError(f"system {self.name}: {len(self.symbols)} symbols but {len(self.masses_u)} masses")
         for symbol, mass in zip(self.symbols, self.masses_u, strict=True):
             if not (mass > 0 and math.isfinite(mass)):
                 raise ConfigError(f"system {self.name}: the mass of {symbol} is {mass} u, it must be positive")

@@ -102,12 +102,14 @@ class PredictorModule(LightningModule):
         self.linear_accuracy.update(linear, true)
         self.mae.update(predicted, true)
         self.mape.update(predicted, true)
-        for name, metric in (
-            ("velocity_accuracy_percent", self.accuracy),
-            ("linear_velocity_accuracy_percent", self.linear_accuracy),
-            ("velocity_mae_A_per_fs", self.mae),
-            ("velocity_mape_percent", self.mape),
-        ):
+        metrics = {
+            "velocity_accuracy_percent": self.accuracy,
+            "velocity_mae_A_per_fs": self.mae,
+            "velocity_mape_percent": self.mape,
+        }
+        if self.predictor.spec.shortcut:
+            metrics["linear_velocity_accuracy_percent"] = self.linear_accuracy
+        for name, metric in metrics.items():
             self.log(f"test/{name}", metric, batch_size=1)
 
     def configure_optimizers(self) -> Any:

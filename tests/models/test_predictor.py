@@ -18,6 +18,12 @@ VARIANTS = [
         id=f"{kind}-{target}-R{R}-{memory}",
     )
     for kind, target, R, memory in itertools.product(COMPONENTS, ("velocity", "update"), (0, 1, 2, 3), MEMORIES)
+] + [
+    pytest.param(
+        {"components": COMPONENTS[kind][0], "frame": COMPONENTS[kind][1], "target": "velocity", "shortcut": False},
+        id=f"{kind}-velocity-R0-plain",
+    )
+    for kind in COMPONENTS
 ]
 
 
@@ -50,7 +56,7 @@ def test_streaming_is_the_sequence(make_predictor, run, variant):
     assert whole.shape[1] == 60 - predictor.n_history
     spoken = whole - predictor.scaling.linear(features)[:, predictor.memory.n_skipped :]
     assert float(spoken.abs().max()) > 1e-8  # far above the tolerance below
-    if variant["target"] == "velocity":
+    if not predictor.says_update:
         frame = predictor.decomposition.frame(run.positions, run.velocities_before)
         whole = whole - predictor.decomposition.project(frame, run.velocities_before)[:, predictor.n_history :]
     said = stream(predictor, run)
@@ -67,15 +73,17 @@ def test_history_that_must_be_seen(make_predictor, run, R, memory, n_history):
     assert make_predictor(run, coordinate_frames=R, **MEMORIES[memory]).n_history == n_history
 
 
+@pytest.mark.parametrize("shortcut", [True, False])
 @pytest.mark.parametrize("target", ["velocity", "update"])
 @pytest.mark.parametrize("kind", COMPONENTS)
-def test_targets_are_the_true_kicks(make_predictor, run, kind, target):
+def test_targets_are_the_true_kicks(make_predictor, run, kind, target, shortcut):
     components, frame_name = COMPONENTS[kind]
-    predictor = make_predictor(run, components=components, frame=frame_name, target=target)
+    predictor = make_predictor(run, components=components, frame=frame_name, target=target, shortcut=shortcut)
+    assert predictor.says_update == (target == "update" or shortcut)
     decomposition = predictor.decomposition
     _, targets = predictor.training_pairs(run)
     frame = decomposition.frame(run.positions, run.velocities_before)
-    if target == "velocity":
+    if not predictor.says_update:
         targets = targets - decomposition.project(frame, run.velocities_before)[:, 1:]
     frame_from_one = decomposition.frame(run.positions[:, 1:], run.velocities_before[:, 1:])
     # A bond force has no other part than the one that any of these decompositions can say.
@@ -119,8 +127,7 @@ def test_the_last_update_is_the_one_before(make_predictor, run):
 def test_the_shortcut_is_exact_for_a_harmonic_bond(make_predictor, reference, hcl_harmonic, target):
     run = reference(hcl_harmonic, 80)
     predictor = make_predictor(run, target=target)
-    if target == "update":
-        assert predictor.scaling.n_learned == 0
+    assert predictor.scaling.n_learned == 0
     other = reference(hcl_harmonic, 60, n_replicas=5)
     features, targets = predictor.training_pairs(other)
     with torch.no_grad():

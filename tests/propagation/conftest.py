@@ -35,10 +35,7 @@ def make_oracle(make_spec: Any) -> Callable[..., Oracle]:
 
 @pytest.fixture(scope="session")
 def mimic(make_predictor: Any, reference: Any) -> Callable[..., VelocityPredictor]:
-    """A predictor that is wrong but stays near the reference for some hundred steps.
-
-    Without noise the shortcut of DuR0 fits the anharmonic part by a feature of 1e-5 A/fs and feeds its error back.
-    """
+    """A predictor that is wrong but stays near the reference for some hundred steps."""
 
     def make(system: System, **changes: Any) -> VelocityPredictor:
         return make_predictor(reference(system, 60), **({"says": 0.3, "noise": 0.02} | changes))
