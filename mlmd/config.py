@@ -15,10 +15,14 @@ import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from mlmd.data.files import unwritable
 from mlmd.errors import ConfigError, MlmdError, nearest
 from mlmd.overrides import check_overrides, first_line
+
+LETTERS = {"cartesian": "3", "molecular": "D"}
+"""First character of a variant's code name."""
 
 BAD_INPUT = 2
 """Exit code of an error that the user can mend."""
@@ -33,11 +37,15 @@ def run_folder(resume: str | None, fresh: str) -> str:
 
 
 def checkpoint_label(checkpoint: str | None) -> str:
-    """<system>/<model> of a training run's folder or checkpoint, for the folder of what is made with it."""
+    """<system>/<variant> of a checkpoint beside its run's configuration, else its file's name: a folder for results."""
     path = Path(checkpoint or "none")
-    folder = path if path.is_dir() else path.parent
-    parts = folder.resolve().parts
-    return "/".join(parts[-3:-1]) if (folder / "config.yaml").is_file() else path.stem
+    config = (path if path.is_dir() else path.parent) / "config.yaml"
+    try:
+        run = OmegaConf.load(config)
+        variant = f"{LETTERS[run.model.components]}{run.model.target[0]}R{run.model.coordinate_frames}"
+        return f"{run.system.name}/{variant}"
+    except (OSError, OmegaConfBaseException, YAMLError, AttributeError, KeyError, TypeError):
+        return path.stem  # whatever is wrong with it, reading the checkpoint will say so
 
 
 OmegaConf.register_new_resolver("run_folder", run_folder)

@@ -136,6 +136,7 @@ def read_history(folder: Path) -> list[dict[str, float | None]]:
             continue
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                entry = by_epoch.setdefault(int(row["epoch"]), {"epoch": float(row["epoch"])})
-                entry |= {key: float(row[key]) for key in ("train/loss", "val/loss") if row.get(key)}
+                losses = {key: float(row[key]) for key in ("train/loss", "val/loss") if row.get(key)}
+                if losses:  # the test has a row of its own, after the last epoch
+                    by_epoch.setdefault(int(row["epoch"]), {"epoch": float(row["epoch"])}).update(losses)
     return [by_epoch[epoch] for epoch in sorted(by_epoch)]

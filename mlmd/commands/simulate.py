@@ -37,6 +37,9 @@ from mlmd.state import Trajectory, join_frames
 from mlmd.systems import System
 from mlmd.training.rollouts import judge_rollout
 
+INTERRUPTED = 130
+"""Exit code of a process ended from the keyboard, by the custom of shells."""
+
 POSITIVE = ("n_steps", "n_replicas", "start_step", "every", "chunk_steps")
 
 
@@ -158,12 +161,17 @@ def _propagate(propagator: Propagator, values: Values, recorder: FrameRecorder, 
         say(f"resuming at step {propagator.state.step} of {values['n_steps']}")
     bar = StepBar()
     n_steps, chunk, every = values["n_steps"], values["chunk_steps"], values["every"]
-    while propagator.state.step < n_steps:
-        frames = propagator.advance(min(chunk, n_steps - propagator.state.step), every=every)
-        if len(frames):
-            recorder.append(frames.to("cpu"))
-        recorder.commit({"propagator": propagator.state_dict(), "metadata": dict(metadata)})
-        bar(values["injection_name"], propagator.state.step, n_steps)
+    try:
+        while propagator.state.step < n_steps:
+            frames = propagator.advance(min(chunk, n_steps - propagator.state.step), every=every)
+            if len(frames):
+                recorder.append(frames.to("cpu"))
+            recorder.commit({"propagator": propagator.state_dict(), "metadata": dict(metadata)})
+            bar(values["injection_name"], propagator.state.step, n_steps)
+    except KeyboardInterrupt:
+        bar.close()
+        say(f"interrupted; go on with: python simulate.py resume={recorder.path.parent}")
+        raise SystemExit(INTERRUPTED) from None
     recorder.finish(metadata)
 
 

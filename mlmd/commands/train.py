@@ -94,7 +94,11 @@ def train(values: Values, *, folder: str, overrides: list[str]) -> dict[str, flo
         train_began = time.perf_counter()
         with warnings.catch_warnings():
             ignore_known_warnings()
-            fit(trainer, module, data, values=values, folder=files.folder)
+            try:
+                fit(trainer, module, data, values=values, folder=files.folder)
+            except SystemExit:  # what Lightning makes of an interruption, after it has closed its files
+                say(f"interrupted; go on with: python train.py resume={files.folder}")
+                raise
             train_s = time.perf_counter() - train_began
             metrics = _test(trainer, module, data, files)
         if not trainer.is_global_zero:
