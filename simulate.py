@@ -1,9 +1,14 @@
 """Propagate a trained predictor from new initial states: ``python simulate.py checkpoint=<path>``."""
 
+import time
+
 import hydra
 from omegaconf import DictConfig
 
 from mlmd.config import launch, one_line_errors, resolved, set_environment
+
+BEGAN = time.perf_counter()
+"""When the command began, before anything heavy is imported."""
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="simulate")
@@ -19,6 +24,7 @@ def main(config: DictConfig) -> None:
         hydra_config = HydraConfig.get()
         simulate(
             values,
+            began=BEGAN,
             folder=hydra_config.runtime.output_dir,
             overrides=list(hydra_config.overrides.task),
             injection_name=hydra_config.runtime.choices["injection"],

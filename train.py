@@ -1,9 +1,14 @@
 """Train a velocity predictor and judge it by rollouts: ``python train.py model=3vR0 system=HCl``."""
 
+import time
+
 import hydra
 from omegaconf import DictConfig
 
 from mlmd.config import launch, one_line_errors, resolved, set_environment
+
+BEGAN = time.perf_counter()
+"""When the command began, before anything heavy is imported."""
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -17,7 +22,7 @@ def main(config: DictConfig) -> None:
         from mlmd.commands.train import train
 
         hydra_config = HydraConfig.get()
-        train(values, folder=hydra_config.runtime.output_dir, overrides=list(hydra_config.overrides.task))
+        train(values, began=BEGAN, folder=hydra_config.runtime.output_dir, overrides=list(hydra_config.overrides.task))
 
 
 if __name__ == "__main__":

@@ -20,9 +20,7 @@ from yaml import YAMLError
 from mlmd.data.files import unwritable
 from mlmd.errors import ConfigError, MlmdError, nearest
 from mlmd.overrides import check_overrides, first_line
-
-LETTERS = {"cartesian": "3", "molecular": "D"}
-"""First character of a variant's code name."""
+from mlmd.variants import variant_name
 
 BAD_INPUT = 2
 """Exit code of an error that the user can mend."""
@@ -42,8 +40,8 @@ def checkpoint_label(checkpoint: str | None) -> str:
     config = (path if path.is_dir() else path.parent) / "config.yaml"
     try:
         run = OmegaConf.load(config)
-        variant = f"{LETTERS[run.model.components]}{run.model.target[0]}R{run.model.coordinate_frames}"
-        return f"{run.system.name}/{variant}"
+        model = run.model
+        return f"{run.system.name}/{variant_name(model.components, model.target, model.coordinate_frames)}"
     except (OSError, OmegaConfBaseException, YAMLError, AttributeError, KeyError, TypeError):
         return path.stem  # whatever is wrong with it, reading the checkpoint will say so
 

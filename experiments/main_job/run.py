@@ -1,6 +1,6 @@
 """Run what is missing of the cases below and write results.csv and the tables of the README beside it.
 
-python experiments/main_job/run.py            all cases, one after the other
+python experiments/main_job/run.py            all cases that are missing
 python experiments/main_job/run.py --collect  tables only, from the runs that are there
 """
 
@@ -8,6 +8,7 @@ import csv
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -20,19 +21,16 @@ CASES: dict[str, list[str]] = {
     "HCl-rotating-DuR0": ["model=DuR0", "regime=rotating"],
     "HCl-thermal-DuR0": ["model=DuR0", "regime=thermal"],
     "HCl-morse-rotating-DuR0": ["model=DuR0", "regime=rotating", "hamiltonian=morse"],
+    "HCl-morse-rotating-DuR0-noise": [
+        "model=DuR0", "regime=rotating", "hamiltonian=morse", "data.batches.noise=1e-3",
+    ],
     "HCl-morse-thermal-DuR0": ["model=DuR0", "regime=thermal", "hamiltonian=morse"],
     **{
-        f"HCl-{regime}-{model}-{frame}": [f"model={model}", f"regime={regime}", f"model.frame={frame}"]
+        f"HCl-{regime}-3vR0-{frame}": ["model=3vR0", f"regime={regime}", f"model.frame={frame}"]
         for regime in ("rotating", "thermal")
-        for model in ("3vR0", "3uR0")
         for frame in ("lab", "molecule")
     },
-    **{
-        f"HCl-morse-thermal-{model}-molecule": [
-            f"model={model}", "regime=thermal", "hamiltonian=morse", "model.frame=molecule",
-        ]
-        for model in ("3vR0", "3uR0")
-    },
+    "HCl-morse-thermal-3vR0-molecule": ["model=3vR0", "regime=thermal", "hamiltonian=morse", "model.frame=molecule"],
     **{f"HCl-vibrating-{model}-plain": [f"model={model}", "model.shortcut=false"] for model in MODELS},
     "HCl-vibrating-3vR0-plain-long": [
         "model=3vR0", "model.shortcut=false", "model.hidden_size=64", "trainer.max_epochs=60",
@@ -63,21 +61,36 @@ COLUMNS = (
             "diverged_replicas",
         )
     ),
+    "cost/data_force_calls",
     "cost/train_s",
+    "cost/rollout_reference_s",
+    "cost/rollout_never_s",
     "cost/total_s",
     "cost/peak_memory_MB",
 )
 
 
-def main() -> None:
-    """Run, then collect."""
+def main() -> int:
+    """Run what is missing, two at a time with one thread each, then collect; 1 where a case failed."""
+    failed = []
     if "--collect" not in sys.argv:
-        for name, overrides in CASES.items():
-            if not (ROOT / RUNS / name / "metrics.json").is_file():
-                print(f"== {name}: python train.py {' '.join(overrides)}", flush=True)
-                command = [sys.executable, "train.py", *overrides, "logger=csv", f"hydra.run.dir={RUNS / name}"]
-                subprocess.run(command, cwd=ROOT, check=False)
+        missing = [name for name in CASES if not (ROOT / RUNS / name / "metrics.json").is_file()]
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            failed = [name for name, sound in zip(missing, pool.map(_run, missing), strict=True) if not sound]
     collect()
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _run(name: str) -> bool:
+    """One case in a process of its own; its console goes to a log beside its results."""
+    command = [sys.executable, "train.py", *CASES[name], "logger=csv", f"hydra.run.dir={RUNS / name}"]
+    (ROOT / RUNS).mkdir(parents=True, exist_ok=True)
+    with (ROOT / RUNS / f"{name}.log").open("w", encoding="utf-8") as log:
+        sound = subprocess.run(command, cwd=ROOT, check=False, stdout=log, stderr=log).returncode == 0
+    print(f"{name}: {'done' if sound else 'failed'}", flush=True)
+    return sound
 
 
 def collect() -> None:
@@ -89,34 +102,50 @@ def collect() -> None:
             results[name] = json.loads(path.read_text(encoding="utf-8"))
     with (HERE / "results.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["case", "overrides", *COLUMNS])
+        writer.writerow(["case", "overrides", "code", *COLUMNS])
         for name, metrics in results.items():
-            writer.writerow([name, " ".join(CASES[name]), *(_number(metrics.get(column)) for column in COLUMNS)])
-    readme = HERE / "README.md"
-    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- table -->\n")
+            provenance = json.loads((ROOT / RUNS / name / "provenance.json").read_text(encoding="utf-8"))
+            writer.writerow(
+                [name, " ".join(CASES[name]), provenance["code"], *(_number(metrics.get(column)) for column in COLUMNS)]
+            )
+    _fill(HERE / "README.md", _table(results, wide=True))
+    _fill(ROOT / "README.md", _table({name: results[name] for name in results if name.startswith("HCl")}, wide=False))
+
+
+def _fill(path: Path, table: list[str]) -> None:
+    """Put a table between the marks of a page."""
+    before, _, rest = path.read_text(encoding="utf-8").partition("<!-- table -->\n")
     _, _, after = rest.partition("<!-- end of table -->\n")
-    table = "\n".join(_table(results))
-    readme.write_text(f"{before}<!-- table -->\n{table}\n<!-- end of table -->\n{after}", encoding="utf-8")
+    lines = "\n".join(table)
+    path.write_text(f"{before}<!-- table -->\n{lines}\n<!-- end of table -->\n{after}", encoding="utf-8")
 
 
-def _table(results: dict[str, dict[str, float | None]]) -> list[str]:
-    lines = [
-        "| case | one step, model (linear shortcut alone) | never | every_100 | every_100_anchored "
-        "| bond mean, A | VACF | total, s |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def _table(results: dict[str, dict[str, float | None]], *, wide: bool) -> list[str]:
+    headings = ["case", "one step: model (shortcut alone)", "never", "every_100", "every_100_anchored"]
+    headings += ["bond mean, A", "VACF", "train, s", "total, s"] if wide else []
+    rows = [headings, ["---"] * len(headings)]
     for name, metrics in results.items():
         linear = metrics.get("test/linear_velocity_accuracy_percent")
-        cells = [
-            name,
-            f"{_percent(metrics['test/velocity_accuracy_percent'])} ({_percent(linear)})",
-            *(_errors(metrics, schedule) for schedule in ("never", "every_100", "every_100_anchored")),
-            _short(metrics["rollout/every_100_anchored/bond_mean_error_A"]),
-            _short(metrics["rollout/every_100_anchored/vacf_error"]),
-            f"{metrics['cost/total_s']:.0f}",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+        alone = "" if linear is None else f" ({_percent(linear)})"
+        row = [f"{_words(name)}", f"{_percent(metrics['test/velocity_accuracy_percent'])}{alone}"]
+        row += [_errors(metrics, schedule) for schedule in ("never", "every_100", "every_100_anchored")]
+        if wide:
+            anchored = "rollout/every_100_anchored"
+            row += [_short(metrics[f"{anchored}/{quantity}"]) for quantity in ("bond_mean_error_A", "vacf_error")]
+            row += [f"{metrics[f'cost/{quantity}_s']:.0f}" for quantity in ("train", "total")]
+        rows.append(row)
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _words(name: str) -> str:
+    """The case as a reader would say it; every bond is harmonic unless it says Morse."""
+    replacements = {
+        "plain": "plain LSTM",
+        "lab": "lab frame",
+        "molecule": "turning frame",
+        "long": "64 wide, 60 epochs",
+    }
+    return ", ".join(replacements.get(part, part) for part in name.replace("morse", "Morse").split("-"))
 
 
 def _errors(metrics: dict[str, float | None], schedule: str) -> str:
@@ -143,4 +172,4 @@ def _number(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -64,6 +64,7 @@ def load_predictor(path: Path) -> tuple[VelocityPredictor, dict[str, Any]]:
             for name, value in checkpoint["state_dict"].items()
             if name.startswith(prefix)
         }
+        predictor.network.to(weights["network.head.weight"].dtype)  # as it was trained and validated
         predictor.load_state_dict(weights)
         config = {name: checkpoint["mlmd"]["config"][name] for name in ("system", "hamiltonian", "regime")}
     except (KeyError, TypeError) as error:

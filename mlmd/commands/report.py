@@ -1,4 +1,4 @@
-"""From results to what a person reads: metrics.json and the figures of a run."""
+"""From results to what a person looks at: the figures of a run."""
 
 import csv
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from mlmd.observables import (
     bond_lengths,
     bond_velocity,
     energy_error_along,
-    frames_of_whole_periods,
+    error_window_frames,
     kinetic_energy,
     line_position_cm1,
     power_spectrum,
@@ -27,9 +27,8 @@ from mlmd.training import PredictorModule, RolloutValidation
 from mlmd.units import FS_PER_PS
 
 
-def report_training(
+def draw_training(
     files: RunFiles,
-    metrics: Mapping[str, float],
     rollouts: RolloutValidation,
     module: PredictorModule,
     splits: Mapping[str, Trajectory],
@@ -37,8 +36,16 @@ def report_training(
     label: RunLabel,
     system: System,
 ) -> None:
-    """Write metrics.json and all figures of a training run."""
-    files.write_metrics(metrics)
+    """All figures of a training run, into its folder.
+
+    Args:
+        files: the run's folder.
+        rollouts: the callback that has run the test rollouts.
+        module: the trained predictor.
+        splits: reference trajectories by "train", "val" and "test".
+        label: what the figures say of the run.
+        system: what was simulated.
+    """
     history = read_history(files.folder / "csv")
     figures.loss_figure(files.figures / "loss.png", history, _label_of(splits["train"], label))
     with torch.no_grad():
@@ -72,19 +79,17 @@ def draw_rollouts(
     figures.trajectory_picture(folder / "rollout.png", errors, reference_lengths, lengths, frame_dt_fs, label)
     true = _dynamics(reference, system, frame_dt_fs)
     learned = {name: _dynamics(_survivors(run), system, frame_dt_fs) for name, run in runs.items()}
-    learned = {name: dynamics for name, dynamics in learned.items() if dynamics is not None}
-    if true is not None:
-        figures.dynamics_figure(
-            folder / "dynamics.png",
-            true.lag_fs,
-            true.correlation,
-            {name: dynamics.correlation for name, dynamics in learned.items() if dynamics is not None},
-            true.wavenumbers,
-            true.power,
-            {name: dynamics.power for name, dynamics in learned.items() if dynamics is not None},
-            line_position_cm1(true.wavenumbers, true.power),
-            label,
-        )
+    figures.dynamics_figure(
+        folder / "dynamics.png",
+        true.lag_fs,
+        true.correlation,
+        {name: dynamics.correlation for name, dynamics in learned.items()},
+        true.wavenumbers,
+        true.power,
+        {name: dynamics.power for name, dynamics in learned.items()},
+        line_position_cm1(true.wavenumbers, true.power),
+        label,
+    )
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class _Dynamics:
     power: Tensor
 
 
-def _dynamics(run: Trajectory, system: System, frame_dt_fs: float) -> _Dynamics | None:
+def _dynamics(run: Trajectory, system: System, frame_dt_fs: float) -> _Dynamics:
     n_lags = min(int(FS_PER_PS / frame_dt_fs) + 1, len(run) // 2)
     if run.n_replicas == 0 or n_lags < 2:
         return None
@@ -105,8 +110,10 @@ def _dynamics(run: Trajectory, system: System, frame_dt_fs: float) -> _Dynamics 
 
 
 def _survivors(run: Trajectory) -> Trajectory:
-    """The replicas whose every frame is a number."""
+    """The replicas whose every frame is a number; all of them where none is, for curves of NaN."""
     sound = run.positions.flatten(1).isfinite().all(dim=1)
+    if not bool(sound.any()):
+        return run
     return Trajectory(run.steps, run.positions[sound], run.velocities[sound], run.kicks[sound])
 
 
@@ -114,7 +121,7 @@ def _energy_errors(
     runs: Mapping[str, Trajectory], reference: Trajectory, system: System, frame_dt_fs: float
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Time (ps) and relative error [replica, block] along each run, in blocks of ten periods."""
-    window = min(frames_of_whole_periods(system.period_fs, frame_dt_fs), len(reference))
+    window = error_window_frames(system.period_fs, frame_dt_fs, len(reference))
     energy_ref = _total_energy(reference, system)
     errors = {}
     for name, run in runs.items():

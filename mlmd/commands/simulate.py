@@ -43,13 +43,16 @@ INTERRUPTED = 130
 POSITIVE = ("n_steps", "n_replicas", "start_step", "every", "chunk_steps")
 
 
-def simulate(values: Values, *, folder: str, overrides: list[str], injection_name: str) -> dict[str, float]:
+def simulate(
+    values: Values, *, folder: str, overrides: list[str], injection_name: str, began: float | None = None
+) -> dict[str, float]:
     """Propagate, store, judge and report.
 
     Args:
         values: the resolved configuration.
         folder: where everything goes.
         overrides: what the command line changed, for the record.
+        began: `time.perf_counter` at the start of the command, for the cost in all; now if not given.
         injection_name: name of the chosen injection, under which it is reported.
 
     Returns:
@@ -58,7 +61,7 @@ def simulate(values: Values, *, folder: str, overrides: list[str], injection_nam
     Raises:
         MlmdError: bad input, each with its own words.
     """
-    began = time.perf_counter()
+    began = time.perf_counter() if began is None else began
     resumes = values["resume"] is not None
     if resumes:
         values = _resumed_values(values["resume"], overrides)

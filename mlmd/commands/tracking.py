@@ -1,6 +1,7 @@
 """Experiment tracking with Weights & Biases, offline unless asked otherwise; nothing here needs a network."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -60,7 +61,7 @@ class WandbTracker(Tracker):
         import wandb
         from lightning.pytorch.loggers import WandbLogger
 
-        name = "-".join(folder.resolve().parts[-3:])
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(folder.resolve().parts[-3:])).strip("-")
         self._run = wandb.init(
             project=options["project"],
             name=name,

@@ -23,13 +23,14 @@ from mlmd.commands.objects import (
 )
 from mlmd.commands.outputs import RunFiles, peak_memory_MB, read_config
 from mlmd.commands.progress import StepBar, say, say_diverged
-from mlmd.commands.report import report_training
+from mlmd.commands.report import draw_training
 from mlmd.commands.trainer import check_trainer, fit, ignore_known_warnings, make_trainer, quiet_lightning
 from mlmd.config import build
 from mlmd.data.generation import draw_initial, reference_data
 from mlmd.data.module import TrajectoryDataModule
 from mlmd.errors import ConfigError, DataError
 from mlmd.models import VelocityPredictor
+from mlmd.propagation import check_start
 from mlmd.reporting.console import print_summary
 from mlmd.reporting.style import RunLabel
 from mlmd.state import Trajectory
@@ -40,13 +41,14 @@ MAPE_THRESHOLD_OF_RMS = 0.01
 """Velocity components below this part of the root mean square stay out of the MAPE, which is unbounded near zero."""
 
 
-def train(values: Values, *, folder: str, overrides: list[str]) -> dict[str, float]:
+def train(values: Values, *, folder: str, overrides: list[str], began: float | None = None) -> dict[str, float]:
     """Train, test and report one predictor.
 
     Args:
         values: the resolved configuration.
         folder: where everything goes.
         overrides: what the command line changed, for the record.
+        began: `time.perf_counter` at the start of the command, for the cost in all; now if not given.
 
     Returns:
         What ``metrics.json`` holds.
@@ -54,7 +56,7 @@ def train(values: Values, *, folder: str, overrides: list[str]) -> dict[str, flo
     Raises:
         MlmdError: bad input, each with its own words.
     """
-    began = time.perf_counter()
+    began = time.perf_counter() if began is None else began
     if values["resume"] is not None:
         values = _resumed_values(values["resume"], overrides)
     files = RunFiles(Path(folder), values, overrides=overrides, is_main=os.environ.get("LOCAL_RANK", "0") == "0")
@@ -67,7 +69,7 @@ def train(values: Values, *, folder: str, overrides: list[str]) -> dict[str, flo
     system, regime = make_system(values), make_regime(values)
     predictor = make_predictor(values, system)
     rollout_callback = _rollout_callback(values, system, regime)
-    _check_start(values, predictor)
+    check_start(values["rollout"]["start_step"], predictor)
     if files.is_main:
         say(_headline(values, system, predictor))
         files.begin()
@@ -105,12 +107,15 @@ def train(values: Values, *, folder: str, overrides: list[str]) -> dict[str, flo
             return metrics
         metrics |= {
             "test/velocity_mape_threshold_A_per_fs": module.mape.threshold,
+            "cost/data_force_calls": sum(split.n_replicas * len(split) for split in splits.values()),
             "cost/train_s": train_s,
-            "cost/total_s": time.perf_counter() - began,
-            "cost/peak_memory_MB": peak_memory_MB(),
+            "cost/rollout_reference_s": rollout_callback.test_reference_s,
+            **{f"cost/rollout_{name}_s": run.wall_s for name, run in rollout_callback.test_results.items()},
         }
         label = _label(values, system, predictor)
-        report_training(files, metrics, rollout_callback, module, splits, label=label, system=system)
+        draw_training(files, rollout_callback, module, splits, label=label, system=system)
+        metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
+        files.write_metrics(metrics)
         tracker.finish(files, metrics)
     for name, result in rollout_callback.test_results.items():
         say_diverged(name, result.diverged_at, n_replicas=result.trajectory.n_replicas)
@@ -162,15 +167,6 @@ def _rollout_callback(values: Values, system: System, regime: Regime) -> Rollout
         every_n_epochs=rollout["every_n_epochs"],
         progress=StepBar(),
     )
-
-
-def _check_start(values: Values, predictor: VelocityPredictor) -> None:
-    start = values["rollout"]["start_step"]
-    if start < predictor.n_history:
-        raise ConfigError(
-            f"rollout.start_step = {start} is too early: {predictor.spec.variant} with this memory needs "
-            f"{predictor.n_history} Hamiltonian steps first"
-        )
 
 
 def _test(trainer: Trainer, module: PredictorModule, data: TrajectoryDataModule, files: RunFiles) -> dict[str, float]:

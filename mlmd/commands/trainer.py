@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger
 
 from mlmd.commands.objects import Values
@@ -15,7 +15,7 @@ from mlmd.data.files import remove_temporaries
 from mlmd.data.module import TrajectoryDataModule
 from mlmd.errors import ConfigError, nearest
 from mlmd.training import PredictorModule
-from mlmd.training.checkpoints import AtomicCheckpointIO
+from mlmd.training.checkpoints import AtomicCheckpointIO, MovableCheckpoint
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
 """True half precision would narrow the scales too, which are float64 for a reason."""
@@ -60,7 +60,7 @@ def make_trainer(
     if module.predictor.scaling.n_learned == 0:
         # The shortcut leaves nothing but round-off to learn: one epoch, for its validation and its checkpoints.
         arguments["max_epochs"] = 1
-    best = ModelCheckpoint(
+    best = MovableCheckpoint(
         folder,
         "best",
         monitor=selection["monitor"],
@@ -68,7 +68,7 @@ def make_trainer(
         every_n_epochs=min(selection["every_n_epochs"], arguments["max_epochs"]),
         enable_version_counter=False,
     )
-    callbacks = [callback, best, ModelCheckpoint(folder, "last", enable_version_counter=False)]
+    callbacks = [callback, best, MovableCheckpoint(folder, "last", enable_version_counter=False)]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=50, leave=False))
     try:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from mlmd.errors import ConfigError
 from mlmd.propagation import reference_propagator
 from mlmd.state import Trajectory
 from mlmd.systems import Regime, System
+
+DATA_VERSION = 1
+"""Raised with every change of the integrator or the sampling that changes trajectories; older caches are left alone."""
 
 SPLITS = ("train", "val", "test")
 
@@ -40,7 +43,7 @@ class DataPlan:
     def __post_init__(self) -> None:
         for name in ("n_train", "n_val", "n_test", "n_steps"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"data.{name} = {getattr(self, name)} must be at least 1")
+                raise ConfigError(f"data.trajectories.{name} = {getattr(self, name)} must be at least 1")
 
 
 def split_seed(seed: int, purpose: str) -> int:
@@ -95,10 +98,25 @@ def reference_data(
         if cache_folder is None:
             splits[split] = make()
             continue
-        full_recipe = {**recipe, "split": split, "n": counts[split], "n_steps": plan.n_steps, "seed": seed}
+        full_recipe = {
+            **recipe,
+            "data_version": DATA_VERSION,
+            "numbers": _numbers(system),
+            "split": split,
+            "n": counts[split],
+            "n_steps": plan.n_steps,
+            "seed": seed,
+        }
         metadata = trajectory_metadata(system, seed=seed) | {"provenance": dict(provenance)}
         splits[split] = cached_trajectory(cache_folder, full_recipe, make, metadata=metadata)
     return splits
+
+
+def _numbers(system: System) -> dict[str, Any]:
+    """What of a system decides its trajectories, besides the names in its configuration."""
+    constants = getattr(system.hamiltonian, "constants", None)
+    numbers = {} if constants is None else asdict(constants)
+    return numbers | {"masses_u": list(system.masses_u), "dt_fs": system.dt_fs}
 
 
 def trajectory_metadata(system: System, *, seed: int) -> dict[str, Any]:

@@ -25,12 +25,22 @@ class BatchPlan:
         batch_size: stretches in a batch, over all processes together.
         batches_per_epoch: optimiser steps in an epoch.
         noise: standard deviation of noise on the standardised inputs.
+
+    Raises:
+        ConfigError: a size is below 1, or the noise is negative.
     """
 
     sequence_length: int
     batch_size: int
     batches_per_epoch: int
     noise: float
+
+    def __post_init__(self) -> None:
+        for name in ("sequence_length", "batch_size", "batches_per_epoch"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"data.batches.{name} = {getattr(self, name)} must be at least 1")
+        if not self.noise >= 0:
+            raise ConfigError(f"data.batches.noise = {self.noise} must not be negative")
 
 
 class TrajectoryDataModule(LightningDataModule):
@@ -52,8 +62,8 @@ class TrajectoryDataModule(LightningDataModule):
         super().__init__()
         if plan.sequence_length <= predictor.memory.n_skipped:
             raise ConfigError(
-                f"data.sequence_length = {plan.sequence_length} must exceed the {predictor.memory.n_skipped} steps "
-                "that the memory needs before its first output"
+                f"data.batches.sequence_length = {plan.sequence_length} must exceed the "
+                f"{predictor.memory.n_skipped} steps that the memory needs before its first output"
             )
         self.splits = splits
         self.predictor = predictor

@@ -28,7 +28,7 @@ class SequenceBatches:
         rank: number of this process; each draws its own stretches.
 
     Raises:
-        ConfigError: a size is below 1, or the trajectories are shorter than a stretch.
+        ConfigError: the trajectories are shorter than a stretch.
     """
 
     def __init__(
@@ -45,15 +45,10 @@ class SequenceBatches:
         epoch: Callable[[], int],
         rank: int = 0,
     ) -> None:
-        for name, value in (("sequence_length", sequence_length), ("batch_size", batch_size), ("n_batches", n_batches)):
-            if value < 1:
-                raise ConfigError(f"data.{name} = {value} must be at least 1")
-        if noise < 0:
-            raise ConfigError(f"data.noise = {noise} must not be negative")
         if sequence_length > inputs.shape[1]:
             raise ConfigError(
-                f"data.sequence_length = {sequence_length} is longer than the {inputs.shape[1]} usable steps of a "
-                "trajectory; raise data.n_steps or shorten it"
+                f"data.batches.sequence_length = {sequence_length} is longer than the {inputs.shape[1]} usable steps "
+                "of a trajectory; raise data.trajectories.n_steps or shorten it"
             )
         self.inputs = inputs
         self.targets = targets

@@ -1,7 +1,8 @@
 """Letter D for a diatomic: translation, rotation and vibration; only the vibration is kicked.
 
 Translation is conserved and carries no news, so it is not read. What is read: the vibrational velocity in the middle of
-the step, which is the mean rate of the bond length over it, and the angular speed.
+the step, which is the mean rate of the bond length over it, and the speed across the bond. At one angular momentum the
+latter says how long the bond is: a velocity that knows a coordinate, which is the molecule's doing, not an input.
 """
 
 from dataclasses import dataclass
@@ -55,11 +56,11 @@ class DiatomicVibration(Decomposition[BondFrame]):
         return BondFrame(pair_geometry(positions, velocities, self.dt_fs))
 
     def encode(self, frame: BondFrame, velocities: Tensor) -> Tensor:
-        """Vibrational velocity (A/fs) and angular speed (1/fs) in the middle of the step: [..., 2]."""
+        """Vibrational velocity in the middle of the step and speed across the bond, [..., 2], A/fs."""
         pair = frame.pair
         vibration = along(pair.relative_velocity, pair.middle_axis)
         across = pair.relative_velocity - along(pair.relative_velocity, pair.axis) * pair.axis
-        return torch.cat((vibration, across.norm(dim=-1, keepdim=True) / pair.length), dim=-1)
+        return torch.cat((vibration, across.norm(dim=-1, keepdim=True)), dim=-1)
 
     def project(self, frame: BondFrame, vectors: Tensor) -> Tensor:
         """Relative component along the bond at r_n, [..., 1], A/fs."""

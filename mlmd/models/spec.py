@@ -6,9 +6,8 @@ from typing import Any
 from mlmd.decomposition import Decomposition, DiatomicVibration, LabCartesian, MolecularFrameCartesian
 from mlmd.errors import ConfigError, MismatchError, nearest
 from mlmd.systems import System
+from mlmd.variants import COMPONENTS, TARGETS, variant_name
 
-COMPONENTS = {"cartesian": "3", "molecular": "D"}
-TARGETS = {"velocity": "v", "update": "u"}
 FRAMES = ("lab", "molecule")
 
 
@@ -18,7 +17,9 @@ class PredictorSpec:
 
     Attributes:
         components: "cartesian" (3) or "molecular" (D).
-        target: "velocity" (v), the next half-step velocity, or "update" (u), its change.
+        target: "velocity" (v), the next half-step velocity, or "update" (u), its change. With the shortcut both give
+        the
+            same predictor, because a velocity then starts from the one that is read; they differ without it.
         coordinate_frames: R, the number of coordinate frames read beside the velocities.
         frame: "lab" or "molecule", the axes of Cartesian components; molecular components are in the molecule's anyway.
         hidden_size: width of the LSTM layers.
@@ -65,7 +66,7 @@ class PredictorSpec:
     @property
     def variant(self) -> str:
         """The code name, e.g. "3vR0"."""
-        return f"{COMPONENTS[self.components]}{TARGETS[self.target]}R{self.coordinate_frames}"
+        return variant_name(self.components, self.target, self.coordinate_frames)
 
     def decomposition(self) -> Decomposition[Any]:
         """The numbers that this variant reads and says."""

@@ -33,7 +33,7 @@ from mlmd.observables.momenta import (
     linear_momentum_scale,
     partition_kinetic_energy,
 )
-from mlmd.observables.rollout import rollout_metrics
+from mlmd.observables.rollout import error_window_frames, rollout_metrics
 from mlmd.observables.structure import (
     bond_lengths,
     bond_mean_error_A,
@@ -57,6 +57,7 @@ __all__ = [
     "drift_over_std_kinetic",
     "energy_drift",
     "energy_error_along",
+    "error_window_frames",
     "frames_of_whole_periods",
     "kinetic_energy",
     "line_position_cm1",

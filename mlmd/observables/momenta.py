@@ -104,13 +104,13 @@ def angular_momentum_scale(positions: Tensor, velocities: Tensor, masses: Tensor
 
 
 def _change(momentum: Tensor, scale: Tensor) -> Tensor:
-    """|last - first| / scale [replica]; no change is no error, also where nothing moves and the scale is zero."""
-    change: Tensor = torch.linalg.vector_norm(momentum[:, -1] - momentum[:, 0], dim=-1)
+    """Largest |deviation from the first frame| / scale [replica]; no change is no error, also where nothing moves."""
+    change: Tensor = torch.linalg.vector_norm(momentum - momentum[:, :1], dim=-1).amax(dim=-1)
     return torch.where(change == 0, change, change / scale)
 
 
 def linear_momentum_error(velocities: Tensor, masses: Tensor, *, scale: Tensor | None = None) -> Tensor:
-    """Change of the linear momentum from the first frame to the last, |P_end - P_0| / scale.
+    """Largest change of the linear momentum along the run, max_n |P_n - P_0| / scale.
 
     Args:
         velocities: [replica, time, atom, xyz], A/fs.
@@ -122,13 +122,13 @@ def linear_momentum_error(velocities: Tensor, masses: Tensor, *, scale: Tensor |
         [replica], dimensionless; NaN for a replica that diverged.
     """
     scale = linear_momentum_scale(velocities, masses) if scale is None else scale
-    return _change(linear_momentum(velocities[:, [0, -1]], masses), scale)
+    return _change(linear_momentum(velocities, masses), scale)
 
 
 def angular_momentum_error(
     positions: Tensor, velocities: Tensor, masses: Tensor, *, scale: Tensor | None = None
 ) -> Tensor:
-    """Change of the angular momentum from the first frame to the last, |L_end - L_0| / scale.
+    """Largest change of the angular momentum along the run, max_n |L_n - L_0| / scale.
 
     Args:
         positions: [replica, time, atom, xyz], A.
@@ -144,7 +144,7 @@ def angular_momentum_error(
         DataError: the shapes differ.
     """
     scale = angular_momentum_scale(positions, velocities, masses) if scale is None else scale
-    return _change(angular_momentum(positions[:, [0, -1]], velocities[:, [0, -1]], masses), scale)
+    return _change(angular_momentum(positions, velocities, masses), scale)
 
 
 def partition_kinetic_energy(positions: Tensor, velocities: Tensor, masses: Tensor) -> KineticPartition:

@@ -15,6 +15,12 @@ N_PERIODS = 10
 VACF_FS = FS_PER_PS
 """Lag up to which the autocorrelation functions are compared."""
 
+NO_KINETIC_EV = 1e-12
+"""A mean kinetic energy below this is round-off of a motion that is not there, eV."""
+
+DIVERGED_ENERGY_ERROR = 1.0
+"""A replica whose energy has doubled has diverged, though its bond may still be within the guard's band."""
+
 POOLED_KEYS = (
     "bond_mean_error_A",
     "bond_std_error_A",
@@ -23,6 +29,8 @@ POOLED_KEYS = (
     "line_shift_cm1",
     "linear_momentum_error",
     "angular_momentum_error",
+    "vibrational_kinetic_error",
+    "rotational_kinetic_error",
 )
 
 
@@ -36,7 +44,7 @@ def _frame_dt_fs(trajectory: Trajectory, dt_fs: float) -> float:
     return dt_fs * int(spacing[0])
 
 
-def _window_frames(period_fs: float, frame_dt_fs: float, n_frames: int) -> int:
+def error_window_frames(period_fs: float, frame_dt_fs: float, n_frames: int) -> int:
     """Ten whole periods; in a shorter run as many as it has, and below one period the whole run."""
     n_periods = min(N_PERIODS, int(n_frames * frame_dt_fs / period_fs))
     if n_periods < 1:
@@ -59,6 +67,9 @@ def _pooled(trajectory: Trajectory, reference: Trajectory, masses: Tensor, frame
     linear = momenta.linear_momentum_error(trajectory.velocities, masses, scale=linear_scale)
     angular_scale = momenta.angular_momentum_scale(reference.positions, reference.velocities, masses)
     angular = momenta.angular_momentum_error(trajectory.positions, trajectory.velocities, masses, scale=angular_scale)
+    parts, parts_ref = (
+        momenta.partition_kinetic_energy(run.positions, run.velocities, masses) for run in (trajectory, reference)
+    )
     return {
         "bond_mean_error_A": float(structure.bond_mean_error_A(lengths, lengths_ref)),
         "bond_std_error_A": float(structure.bond_std_error_A(lengths, lengths_ref)),
@@ -67,7 +78,15 @@ def _pooled(trajectory: Trajectory, reference: Trajectory, masses: Tensor, frame
         "line_shift_cm1": line - line_ref,
         "linear_momentum_error": float(linear.max()),
         "angular_momentum_error": float(angular.max()),
+        "vibrational_kinetic_error": _relative(parts.vibrational, parts_ref.vibrational),
+        "rotational_kinetic_error": _relative(parts.rotational, parts_ref.rotational),
     }
+
+
+def _relative(energy: Tensor, energy_ref: Tensor) -> float:
+    """Relative error of a mean kinetic energy; NaN where the reference has none (no rotation at J = 0)."""
+    mean, mean_ref = float(energy.mean()), float(energy_ref.mean())
+    return abs(mean / mean_ref - 1.0) if mean_ref > NO_KINETIC_EV else float("nan")
 
 
 def rollout_metrics(
@@ -87,11 +106,14 @@ def rollout_metrics(
     where none did.
 
     - ``energy_error_median``, ``energy_error_worst``: |<E>_end / <E>_ref - 1|, the last ten whole periods;
+    - ``diverged_replicas``: replicas with a frame that is not finite or an energy error above 1;
     - ``energy_drift_meV_per_atom_per_ps`` (signed), ``drift_over_std_kinetic``: median over replicas;
     - ``bond_mean_error_A``, ``bond_std_error_A``, ``bond_wasserstein_A``: replicas and frames pooled;
     - ``vacf_error``: largest difference over the first ps of lag, or half of a run shorter than 2 ps;
     - ``line_shift_cm1``: vibrational line of the rollout less that of the reference;
-    - ``linear_momentum_error``, ``angular_momentum_error``: worst replica, in the reference's scale.
+    - ``linear_momentum_error``, ``angular_momentum_error``: worst replica, in the reference's scale;
+    - ``vibrational_kinetic_error``, ``rotational_kinetic_error``: equipartition, mean kinetic energies relative to
+      those of the reference.
 
     Args:
         trajectory: the rollout; positions and velocities [replica, time, 2, xyz], A and A/fs.
@@ -120,7 +142,7 @@ def rollout_metrics(
         raise DataError("the reference holds frames that are not finite; shorten dt_fs or lower its energy")
     survived = total.isfinite().all(dim=1) & trajectory.positions.isfinite().flatten(start_dim=1).all(dim=1)
 
-    window = _window_frames(period_fs, frame_dt_fs, n_frames)
+    window = error_window_frames(period_fs, frame_dt_fs, n_frames)
     errors = energy.relative_energy_error(total, total_ref, window_frames=window)
     errors = torch.where(survived, errors, torch.inf)
     drift = energy.energy_drift(total, frame_dt_fs=frame_dt_fs, n_atoms=n_atoms)[survived]
@@ -128,6 +150,7 @@ def rollout_metrics(
     scores = {
         "energy_error_median": float(median(errors)),
         "energy_error_worst": float(errors.max()),
+        "diverged_replicas": float((errors > DIVERGED_ENERGY_ERROR).sum()),
         "energy_drift_meV_per_atom_per_ps": float(median(drift)),
         "drift_over_std_kinetic": float(median(relative_drift)),
     }

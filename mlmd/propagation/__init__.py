@@ -5,7 +5,7 @@ from mlmd.propagation.engine import EagerEngine, Engine
 from mlmd.propagation.guard import DivergenceGuard
 from mlmd.propagation.injection import Adaptive, Burst, Injection, InjectionSchedule, Periodic
 from mlmd.propagation.kicks import HamiltonianKick, LearnedKick
-from mlmd.propagation.propagator import Propagator, reference_propagator
+from mlmd.propagation.propagator import Propagator, check_start, reference_propagator
 
 __all__ = [
     "Adaptive",
@@ -20,5 +20,6 @@ __all__ = [
     "LearnedKick",
     "Periodic",
     "Propagator",
+    "check_start",
     "reference_propagator",
 ]

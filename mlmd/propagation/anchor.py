@@ -58,11 +58,6 @@ class EnergyAnchor:
         self._masses = system.masses(device).unsqueeze(-1) / ACCELERATION
         self._sum, self._n_samples = None, 0
 
-    @property
-    def has_reference(self) -> bool:
-        """Whether any Hamiltonian step before ML was seen."""
-        return self._n_samples > 0
-
     def modified_energy(self, velocities: Tensor, energy: Tensor, kicks: list[Tensor]) -> Tensor:
         """H~ of a step.
 

@@ -1,7 +1,7 @@
 """Injection schedules: at which steps after the start of ML is the kick Hamiltonian?
 
-A schedule counts steps from 0 at the start of ML. Its frequency is Hamiltonian force calls over steps; n steps of
-frequency f take exactly floor(n f) of them, the last step of every interval.
+A schedule counts steps from 0 at the start of ML. Its frequency f is Hamiltonian force calls over steps; n steps take
+exactly n f of them wherever that is a whole number (bursts: where the interval between them, length / f, is one too).
 """
 
 import math
@@ -178,4 +178,7 @@ class Injection:
 def _checked_frequency(frequency: float) -> Fraction:
     if not 0.0 <= frequency <= 1.0:
         raise ConfigError(f"injection.schedule.frequency = {frequency} must lie in [0, 1]")
-    return Fraction(frequency).limit_denominator(1_000_000)
+    exact = Fraction(frequency).limit_denominator(1_000_000)
+    if frequency > 0 and exact == 0:
+        raise ConfigError(f"injection.schedule.frequency = {frequency} is below 1e-6; use 0 for no injection at all")
+    return exact

@@ -52,12 +52,7 @@ class Propagator:
     ) -> None:
         if predictor is not None:
             predictor.spec.check_system(system)
-            least = max(predictor.n_history, N_PAST_KICKS + 1)
-            if start_step < least:
-                raise ConfigError(
-                    f"start_step = {start_step} is too early: {predictor.spec.variant} with this memory needs "
-                    f"{least} Hamiltonian steps first"
-                )
+            check_start(start_step, predictor)
         self.system = system
         self.injection = injection
         self.predictor = predictor
@@ -201,6 +196,20 @@ class Propagator:
         if self.injection.anchor is not None and values["anchor"] is not None:
             self.injection.anchor.load_state_dict(values["anchor"])
         self.guard.load_state_dict(values["guard"])
+
+
+def check_start(start_step: int, predictor: VelocityPredictor) -> None:
+    """Refuse a start of ML before the predictor and the energy anchor have the history they read.
+
+    Raises:
+        ConfigError: with the least number of steps.
+    """
+    least = max(predictor.n_history, N_PAST_KICKS + 1)
+    if start_step < least:
+        raise ConfigError(
+            f"start_step = {start_step} is too early: {predictor.spec.variant} with this memory needs "
+            f"{least} Hamiltonian steps first"
+        )
 
 
 class _FrameRecorder:

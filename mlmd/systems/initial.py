@@ -82,7 +82,7 @@ class RotatingRegime:
         return _about_centre_of_mass(system, bond_vector), _about_centre_of_mass(system, relative_velocity)
 
     def for_training(self) -> "RotatingRegime":
-        """This regime: every trajectory has the same energies."""
+        """This regime: training trajectories have the energies of all others."""
         return self
 
 
@@ -136,8 +136,9 @@ class ThermalRegime:
         try:
             bond.check_energy(25.0 * kT)
         except ConfigError as error:
-            temperature_K = kT / BOLTZMANN_EV_PER_K
-            raise ConfigError(f"regime.temperature_K = {temperature_K:.0f} is too hot for the bond; {error}") from error
+            raise ConfigError(
+                f"regime.temperature_K (times training_factor) = {kT / BOLTZMANN_EV_PER_K:.0f} is too hot: {error}"
+            ) from error
         ends = bond.displacement(torch.tensor([-edge, edge], dtype=torch.float64)) + bond.constants.r_e_A
         grid = torch.linspace(max(float(ends[0]), 1e-3), float(ends[1]), 8193, dtype=torch.float64)
         density = grid**2 * torch.exp(-bond.energy_and_slope(grid)[0] / kT)

@@ -1,10 +1,11 @@
-"""Checkpoints that are whole or absent, wherever the disk fills or the process is killed."""
+"""Checkpoints that are whole or absent, wherever the disk fills or the process is killed, and may be moved."""
 
 import io
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from mlmd.data.files import atomic_path
@@ -24,3 +25,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         with atomic_path(path) as temporary:
             temporary.write_bytes(buffer.getbuffer())
+
+
+class MovableCheckpoint(ModelCheckpoint):
+    """Knows the best score so far also where the run's folder was moved before it is resumed; Lightning forgets it."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue, with every path in the present folder."""
+        moved = dict(state_dict) | {"dirpath": self.dirpath}
+        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            moved[name] = self._here(state_dict[name])
+        moved["best_k_models"] = {self._here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(moved)
+
+    def _here(self, path: str) -> str:
+        return str(Path(self.dirpath or "") / Path(path).name) if path else path

@@ -1,5 +1,6 @@
 """Validation by rollout: the callback that lets the model propagate MD while it trains, and at the test."""
 
+import time
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ class RolloutValidation(Callback):
     Attributes:
         test_reference: reference frames of the test, once it has run.
         test_results: rollouts of the test by schedule, once it has run.
+        test_reference_s: wall-clock time of the test's reference, s.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class RolloutValidation(Callback):
         self._val_reference: Trajectory | None = None
         self.test_reference: Trajectory | None = None
         self.test_results: dict[str, RolloutResult] = {}
+        self.test_reference_s = 0.0
 
     @torch.no_grad()
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -84,9 +87,11 @@ class RolloutValidation(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Long rollouts of the trained predictor, kept for figures."""
         device = pl_module.device
+        began = time.perf_counter()
         self.test_reference = reference_rollout(
             self.system, self.test_initial, self.test_plan, device=device, progress=self.progress
         )
+        self.test_reference_s = time.perf_counter() - began
         self.test_results = run_rollouts(
             pl_module.predictor,  # type: ignore[arg-type]  # as above
             self.system,

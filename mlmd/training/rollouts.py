@@ -1,8 +1,9 @@
 """Rollouts that judge a predictor: MLMD from held-out initial states against reference dynamics from the same ones."""
 
 import copy
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -56,17 +57,27 @@ class RolloutResult:
         trajectory: frames from the start of ML on.
         metrics: scores by name, counts included.
         diverged_at: step at which a replica was found diverged, by replica.
+        wall_s: wall-clock time of the propagation, s.
     """
 
     trajectory: Trajectory
     metrics: dict[str, float]
     diverged_at: dict[int, int]
+    wall_s: float = 0.0
 
 
 def reference_rollout(
     system: System, initial: tuple[Tensor, Tensor], plan: RolloutPlan, *, device: torch.device | str, progress: Progress
 ) -> Trajectory:
-    """Reference frames from the step at which ML takes over; their force calls are nobody's, they only judge."""
+    """Reference frames from the step at which ML takes over; their force calls are nobody's, they only judge.
+
+    Args:
+        system: what is simulated.
+        initial: on-step positions (A) and velocities (A/fs), [replica, atom, xyz].
+        plan: how long, and from which step on.
+        device: where.
+        progress: told how far the run is.
+    """
     propagator = reference_propagator(system, device=device)
     propagator.start(*initial)
     propagator.advance(plan.start_step, every=plan.start_step + 1)
@@ -108,13 +119,21 @@ def run_rollouts(
         )
         propagator.start(*initial)
         propagator.advance(plan.start_step, every=plan.start_step + 1)
+        began = time.perf_counter()
         trajectory = _advance(propagator, plan.n_steps, name, progress)
-        results[name] = judge_rollout(trajectory, reference, propagator)
+        wall_s = time.perf_counter() - began
+        results[name] = replace(judge_rollout(trajectory, reference, propagator), wall_s=wall_s)
     return results
 
 
 def judge_rollout(trajectory: Trajectory, reference: Trajectory, propagator: Propagator) -> RolloutResult:
-    """Scores and counts of a finished rollout against its reference (same frames)."""
+    """Scores and counts of a finished rollout against its reference.
+
+    Args:
+        trajectory: frames from the start of ML on.
+        reference: frames of the same steps from the same initial states.
+        propagator: the one that made the trajectory; it knows the counts.
+    """
     system = propagator.system
     device = trajectory.positions.device
     scores = rollout_metrics(
@@ -133,7 +152,6 @@ def judge_rollout(trajectory: Trajectory, reference: Trajectory, propagator: Pro
         "frequency": propagator.n_force_calls / n_steps,
         "n_steps": n_steps,
         "n_replicas": trajectory.n_replicas,
-        "diverged_replicas": len(propagator.guard.diverged_at),
     }
     return RolloutResult(trajectory, scores | counts, dict(propagator.guard.diverged_at))
 
