@@ -26,6 +26,9 @@ from mlmd.systems import System
 from mlmd.training import PredictorModule, RolloutValidation
 from mlmd.units import FS_PER_PS
 
+SHORTEST_DYNAMICS = 4
+"""Frames below which a run has no two lags to draw."""
+
 
 def draw_training(
     files: RunFiles,
@@ -77,6 +80,8 @@ def draw_rollouts(
     figures.energy_error_figure(folder / "energy_error.png", errors, label)
     figures.bond_figure(folder / "bond.png", reference_lengths, lengths, frame_dt_fs, label)
     figures.trajectory_picture(folder / "rollout.png", errors, reference_lengths, lengths, frame_dt_fs, label)
+    if len(reference) < SHORTEST_DYNAMICS:
+        return
     true = _dynamics(reference, system, frame_dt_fs)
     learned = {name: _dynamics(_survivors(run), system, frame_dt_fs) for name, run in runs.items()}
     figures.dynamics_figure(
@@ -102,8 +107,6 @@ class _Dynamics:
 
 def _dynamics(run: Trajectory, system: System, frame_dt_fs: float) -> _Dynamics:
     n_lags = min(int(FS_PER_PS / frame_dt_fs) + 1, len(run) // 2)
-    if run.n_replicas == 0 or n_lags < 2:
-        return None
     wavenumbers, power = power_spectrum(bond_velocity(run.positions, run.velocities), frame_dt_fs)
     lag_fs = frame_dt_fs * torch.arange(n_lags, dtype=torch.float64)
     return _Dynamics(lag_fs, vacf(run.velocities, system.masses(), n_lags), wavenumbers, power)

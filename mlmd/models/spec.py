@@ -17,9 +17,8 @@ class PredictorSpec:
 
     Attributes:
         components: "cartesian" (3) or "molecular" (D).
-        target: "velocity" (v), the next half-step velocity, or "update" (u), its change. With the shortcut both give
-        the
-            same predictor, because a velocity then starts from the one that is read; they differ without it.
+        target: "velocity" (v), the next half-step velocity, or "update" (u), its change. With the
+            shortcut both give the same predictor, because a velocity then starts from the one that is read.
         coordinate_frames: R, the number of coordinate frames read beside the velocities.
         frame: "lab" or "molecule", the axes of Cartesian components; molecular components are in the molecule's anyway.
         hidden_size: width of the LSTM layers.
