@@ -7,7 +7,8 @@ after the configuration is composed, so that ``--help`` and ``--cfg`` answer at 
 import errno
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,20 +66,23 @@ def launch(main: Callable[[], None], *, config_name: str) -> None:
     main()
 
 
-class one_line_errors:  # noqa: N801 - a context manager, read as a verb phrase
+@contextmanager
+def one_line_errors() -> Iterator[None]:
     """Turns an `MlmdError` into one line on stderr and exit code 2; other errors are bugs and keep their traceback."""
+    try:
+        yield
+    except MlmdError as error:
+        _leave(error)
+    except OSError as error:
+        if error.errno not in REFUSING_DISK:
+            raise
+        _leave(unwritable(error.filename or "the output folder", error))
 
-    def __enter__(self) -> None:
-        """Nothing to set up."""
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """Print and exit."""
-        if isinstance(error, OSError) and error.errno in REFUSING_DISK:
-            error = unwritable(error.filename or "the output folder", error)
-        if isinstance(error, MlmdError):
-            sys.stdout.flush()
-            print(f"error: {error}", file=sys.stderr)
-            raise SystemExit(BAD_INPUT) from None
+def _leave(error: MlmdError) -> None:
+    sys.stdout.flush()
+    print(f"error: {error}", file=sys.stderr)
+    raise SystemExit(BAD_INPUT) from None
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -91,7 +95,7 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(first_line(error)) from error
-    return {str(key): value for key, value in dict(values).items()}  # type: ignore[arg-type]  # as above
+    return {str(key): value for key, value in dict(values).items()}  # type: ignore[arg-type]  # a mapping by contract
 
 
 def build(node: Any, path: str, **keywords: Any) -> Any:

@@ -74,6 +74,8 @@ def simulate(
     device = check_device(values["device"])
     predictor, trained = load_predictor(find_checkpoint(values["checkpoint"]))
     chosen = {name: values.get(name) or trained[name] for name in ("system", "hamiltonian", "regime")}
+    if any(override.startswith("injection.") for override in overrides):
+        injection_name += "_modified"
     values = dict(values) | chosen | {"injection_name": injection_name}
     system, regime = make_system(values), make_regime(values)
     propagator = Propagator(
@@ -100,7 +102,7 @@ def simulate(
     initial = draw_initial(system, regime, values["n_replicas"], seed=values["seed"], purpose="simulation")
     propagator.start(*initial)
     metadata = trajectory_metadata(system, seed=values["seed"]) | {
-        "checkpoint": str(values["checkpoint"]),
+        "checkpoint": str(Path(values["checkpoint"]).resolve()),
         "injection": values["injection"],
         "start_step": values["start_step"],
     }
@@ -128,6 +130,8 @@ def _resumed_values(resume: str, overrides: list[str]) -> dict[str, Any]:
     values = read_config(Path(resume))
     if "injection_name" not in values:
         raise DataError(f"{resume} is not the folder of a simulation; train.py resumes a training run")
+    if (Path(resume) / "metrics.json").is_file():
+        raise DataError(f"{resume} is complete, there is nothing to resume; give checkpoint= for another simulation")
     return values | {"resume": resume}
 
 
@@ -148,8 +152,8 @@ def _check_numbers(values: Values) -> None:
 
 
 def _say_departures(chosen: Values, trained: Values) -> None:
-    """Tell what the predictor was not trained with; a molecule or time step of another kind was refused before."""
-    for name in ("hamiltonian", "regime"):
+    """Tell what the predictor was not trained with; other atoms or another time step were refused before."""
+    for name in ("system", "hamiltonian", "regime"):
         if chosen[name] != trained[name]:
             was, now = short_name(trained[name]), short_name(chosen[name])
             say(f"note: trained with {name} {was}, now {now if now != was else 'with other values'}")

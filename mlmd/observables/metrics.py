@@ -6,7 +6,9 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from mlmd.errors import ConfigError
-from mlmd.observables.errors import absolute_error_sums, median, percentage_error_sums
+from mlmd.observables.errors import absolute_error_sums, percentage_error_sums
+from mlmd.observables.rollout import rollout_metrics
+from mlmd.state import Trajectory
 
 
 def _zero() -> Tensor:
@@ -108,29 +110,42 @@ class VelocityAccuracy(Metric):
 
 
 class RolloutScores(Metric):
-    """Median and worst of the energy errors of all replicas, over batches and processes.
+    """Scores of rollouts, see :func:`~mlmd.observables.rollout.rollout_metrics`; the mean over rollouts and processes.
 
-    >>> metric = RolloutScores()
-    >>> metric.update(torch.tensor([0.1, 0.5]))
-    >>> metric.update(torch.tensor([float("inf")]))
-    >>> {name: float(score) for name, score in metric.compute().items()}
-    {'energy_error_median': 0.5, 'energy_error_worst': inf}
+    Args:
+        masses: [2], u.
+        dt_fs: MD time step.
+        period_fs: vibrational period.
     """
 
     is_differentiable = False
-    higher_is_better = False
     full_state_update = False
-    energy_errors: list[Tensor]
+    rows: list[Tensor]
 
-    def __init__(self) -> None:
+    def __init__(self, masses: Tensor, *, dt_fs: float, period_fs: float) -> None:
         super().__init__()
-        self.add_state("energy_errors", [], dist_reduce_fx="cat")
+        self.masses = masses
+        self.dt_fs = dt_fs
+        self.period_fs = period_fs
+        self.names: list[str] = []
+        self.add_state("rows", [], dist_reduce_fx="cat")
 
-    def update(self, energy_errors: Tensor) -> None:
-        """Add the relative energy errors of replicas [replica], +inf for one that diverged."""
-        self.energy_errors.append(energy_errors.detach().double())
+    def update(
+        self, trajectory: Trajectory, reference: Trajectory, potential_energy: Tensor, potential_energy_ref: Tensor
+    ) -> None:
+        """Add a rollout and its reference, with their potential energies [replica, time], eV."""
+        scores = rollout_metrics(
+            trajectory,
+            reference,
+            potential_energy,
+            potential_energy_ref,
+            masses=self.masses,
+            dt_fs=self.dt_fs,
+            period_fs=self.period_fs,
+        )
+        self.names = list(scores)
+        self.rows.append(torch.tensor([list(scores.values())], dtype=torch.float64, device=self.device))
 
     def compute(self) -> dict[str, Tensor]:
-        """``energy_error_median`` and ``energy_error_worst``, dimensionless."""
-        errors = dim_zero_cat(self.energy_errors)
-        return {"energy_error_median": median(errors), "energy_error_worst": errors.max()}
+        """Scores by name, in the units of the function."""
+        return dict(zip(self.names, dim_zero_cat(self.rows).mean(dim=0), strict=True))

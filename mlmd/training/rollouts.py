@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor
-from mlmd.observables import rollout_metrics
+from mlmd.observables import RolloutScores
 from mlmd.propagation import Injection, Propagator, reference_propagator
 from mlmd.state import Trajectory, join_frames
 from mlmd.systems import System
@@ -136,15 +136,14 @@ def judge_rollout(trajectory: Trajectory, reference: Trajectory, propagator: Pro
     """
     system = propagator.system
     device = trajectory.positions.device
-    scores = rollout_metrics(
+    scores = RolloutScores(system.masses(device), dt_fs=system.dt_fs, period_fs=system.period_fs).to(device)
+    scores.update(
         trajectory,
         reference,
         system.hamiltonian.energy_and_forces(trajectory.positions)[0],
         system.hamiltonian.energy_and_forces(reference.positions)[0],
-        masses=system.masses(device),
-        dt_fs=system.dt_fs,
-        period_fs=system.period_fs,
     )
+    computed = {name: float(value) for name, value in scores.compute().items()}
     n_steps = propagator.state.step - propagator.start_step
     counts: dict[str, float] = {
         "force_calls": propagator.n_force_calls,
@@ -153,7 +152,7 @@ def judge_rollout(trajectory: Trajectory, reference: Trajectory, propagator: Pro
         "n_steps": n_steps,
         "n_replicas": trajectory.n_replicas,
     }
-    return RolloutResult(trajectory, scores | counts, dict(propagator.guard.diverged_at))
+    return RolloutResult(trajectory, computed | counts, dict(propagator.guard.diverged_at))
 
 
 def _advance(propagator: Propagator, n_steps: int, name: str, progress: Progress) -> Trajectory:

@@ -63,8 +63,8 @@ class TestDiatomicVibration(TurningContract):
         bond, relative = positions[1] - positions[0], velocities[1] - velocities[0]
         before = bond - DT_FS * relative
         rate = (bond.norm() - before.norm()) / DT_FS
-        angular_speed = torch.linalg.cross(bond, relative).norm() / bond.square().sum()
-        expected = torch.stack((rate, angular_speed))
+        across = torch.linalg.cross(bond, relative).norm() / bond.norm()
+        expected = torch.stack((rate, across))
         torch.testing.assert_close(features, expected, rtol=0, atol=2e-14)  # a difference of 3 A over 0.5 fs
 
     def test_coordinate_is_the_bond_length(self):

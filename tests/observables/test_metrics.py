@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +11,7 @@ from mlmd.observables import (
     VelocityMAPE,
     mean_absolute_error,
     mean_absolute_percentage_error,
+    rollout_metrics,
     velocity_accuracy_percent,
 )
 
@@ -96,22 +95,44 @@ def test_mape_shell_refuses_a_negative_threshold_at_once():
         VelocityMAPE(threshold=-0.1)
 
 
-def test_rollout_scores_over_batches_and_processes():
-    mine, other = RolloutScores(), RolloutScores()
-    mine.update(torch.tensor([0.3, 0.1]))
-    mine.update(torch.tensor([math.inf]))
-    other.update(torch.tensor([0.2, 0.5]))
-    join(mine, other)
-    scores = mine.compute()
-    assert float(scores["energy_error_median"]) == pytest.approx(0.3)
-    assert float(scores["energy_error_worst"]) == math.inf
+def scores_shell():
+    return RolloutScores(torch.tensor([1.008, 34.969], dtype=torch.float64), dt_fs=0.5, period_fs=12.5)
 
 
-def test_rollout_scores_forget():
-    metric = RolloutScores()
-    metric.update(torch.tensor([math.inf]))
-    metric.reset()
-    metric.update(torch.tensor([0.1, 0.3], dtype=torch.float64))
-    assert {name: float(value) for name, value in metric.compute().items()} == pytest.approx(
-        {"energy_error_median": 0.2, "energy_error_worst": 0.3}
+def test_rollout_scores_of_one_rollout_are_those_of_the_function(harmonic_run):
+    run, reference = harmonic_run(amplitude_A=0.06), harmonic_run()
+    shell = scores_shell()
+    shell.update(run.trajectory, reference.trajectory, run.potential, reference.potential)
+    expected = rollout_metrics(
+        run.trajectory,
+        reference.trajectory,
+        run.potential,
+        reference.potential,
+        masses=shell.masses,
+        dt_fs=0.5,
+        period_fs=12.5,
     )
+    scores = {name: float(value) for name, value in shell.compute().items()}
+    assert scores.keys() == expected.keys()
+    assert scores == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
+
+
+def test_rollout_scores_are_means_over_processes(harmonic_run):
+    reference = harmonic_run()
+    mine, other = scores_shell(), scores_shell()
+    for shell, amplitude_A in ((mine, 0.06), (other, 0.05)):
+        run = harmonic_run(amplitude_A=amplitude_A)
+        shell.update(run.trajectory, reference.trajectory, run.potential, reference.potential)
+    alone = float(mine.clone().compute()["energy_error_median"])
+    assert alone > 0.4
+    join(mine, other)
+    assert float(mine.compute()["energy_error_median"]) == pytest.approx(alone / 2, rel=1e-6)
+
+
+def test_rollout_scores_forget(harmonic_run):
+    run, reference = harmonic_run(amplitude_A=0.06), harmonic_run()
+    shell = scores_shell()
+    shell.update(run.trajectory, reference.trajectory, run.potential, reference.potential)
+    shell.reset()
+    shell.update(reference.trajectory, reference.trajectory, reference.potential, reference.potential)
+    assert float(shell.compute()["energy_error_median"]) < 1e-6

@@ -140,3 +140,13 @@ def test_each_motion_is_in_its_own_part(harmonic_run):
 def test_partition_is_for_diatomics():
     with pytest.raises(DataError, match="give a diatomic"):
         partition_kinetic_energy(torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3, 3), torch.ones(3))
+
+
+def test_a_momentum_that_comes_back_is_seen_on_its_way():
+    velocities = torch.zeros(1, 3, 2, 3, dtype=torch.float64)
+    velocities[0, 1, 0, 0] = 0.5
+    scale = torch.ones(1, dtype=torch.float64)
+    assert linear_momentum_error(velocities, MASSES, scale=scale).tolist() == [0.5 * float(MASSES[0])]
+    positions = torch.zeros_like(velocities)
+    positions[..., 0, 1], positions[..., 1, 1] = -1.0, 1.0
+    assert float(angular_momentum_error(positions, velocities, MASSES, scale=scale)) > 0.1

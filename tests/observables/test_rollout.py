@@ -23,10 +23,19 @@ KEYS = {
     "line_shift_cm1",
     "linear_momentum_error",
     "angular_momentum_error",
+    "vibrational_kinetic_error",
+    "diverged_replicas",
 }
+ROTATION = "rotational_kinetic_error"  # not a number where the reference does not rotate
 
 
 def score(run, reference, *, dt_fs=0.5) -> dict[str, float]:
+    scores = score_all(run, reference, dt_fs=dt_fs)
+    assert math.isnan(scores.pop(ROTATION))
+    return scores
+
+
+def score_all(run, reference, *, dt_fs=0.5) -> dict[str, float]:
     return rollout_metrics(
         run.trajectory,
         reference.trajectory,
@@ -136,8 +145,32 @@ def test_diverged_replica_is_infinite_in_energy_and_absent_elsewhere(harmonic_ru
     survivors = score(only(run, [0, 2, 3]), only(reference, [0, 2, 3]))
     assert scores["energy_error_worst"] == math.inf
     assert math.isfinite(scores["energy_error_median"])
-    for key in KEYS - {"energy_error_median", "energy_error_worst"}:
+    assert (scores["diverged_replicas"], survivors["diverged_replicas"]) == (1, 0)
+    for key in KEYS - {"energy_error_median", "energy_error_worst", "diverged_replicas"}:
         assert scores[key] == pytest.approx(survivors[key], rel=1e-12), key
+
+
+def test_a_replica_whose_energy_has_doubled_has_diverged(harmonic_run):
+    assert score(harmonic_run(amplitude_A=0.07), harmonic_run())["diverged_replicas"] == 0  # energy times 1.96
+    assert score(harmonic_run(amplitude_A=0.0725), harmonic_run())["diverged_replicas"] == 3  # times 2.1
+
+
+def test_kinetic_energies_are_compared_motion_by_motion(harmonic_run):
+    def rotating(speed_A_per_fs):
+        run = harmonic_run()
+        positions, velocities = run.trajectory.positions, run.trajectory.velocities
+        bond = positions[:, :, 1] - positions[:, :, 0]
+        across = torch.linalg.cross(bond, torch.ones_like(bond))
+        across = speed_A_per_fs * across / across.norm(dim=-1, keepdim=True)
+        velocities[:, :, 0] -= across * MASSES[1] / MASSES.sum()
+        velocities[:, :, 1] += across * MASSES[0] / MASSES.sum()
+        return run
+
+    scores = score_all(rotating(0.011), rotating(0.010))
+    assert scores[ROTATION] == pytest.approx(0.21, rel=1e-9)
+    assert scores["vibrational_kinetic_error"] == pytest.approx(0.0, abs=1e-12)
+    faster = score(harmonic_run(amplitude_A=0.06), harmonic_run())
+    assert faster["vibrational_kinetic_error"] == pytest.approx(0.44, rel=1e-9)
 
 
 def test_replica_that_comes_back_from_nan_has_diverged(harmonic_run):
@@ -161,6 +194,7 @@ def test_without_survivors_the_rest_is_nan(harmonic_run):
         diverge(run, replica, 100)
     scores = score(run, harmonic_run())
     assert set(scores) == KEYS
+    assert scores.pop("diverged_replicas") == 3
     for key, value in scores.items():
         assert value == math.inf if key.startswith("energy_error") else math.isnan(value), key
 

@@ -44,7 +44,7 @@ def test_errors_show_their_order() -> None:
         ("peak_memory_MB", "peak memory", "MB"),
         ("energy_drift_meV_per_atom_per_ps", "energy drift", "meV/atom/ps"),
         ("line_shift_cm1", "line shift", "cm^-1"),
-        ("force_calls", "number of force calls", ""),
+        ("n_force_calls", "number of force calls", ""),
         ("speed_A_per_fs", "speed", "A/fs"),
         ("bond_mean_A", "bond mean", "A"),
         ("window_fs", "window", "fs"),
