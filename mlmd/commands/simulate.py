@@ -40,6 +40,9 @@ from mlmd.training.rollouts import judge_rollout
 INTERRUPTED = 130
 """Exit code of a process ended from the keyboard, by the custom of shells."""
 
+MIN_FRAMES_PER_PERIOD = 8
+"""Fewer frames a period than this blur phases; two would be the limit of what a spectrum can tell at all."""
+
 POSITIVE = ("n_steps", "n_replicas", "start_step", "every", "chunk_steps")
 
 
@@ -78,6 +81,7 @@ def simulate(
         injection_name += "_modified"
     values = dict(values) | chosen | {"injection_name": injection_name}
     system, regime = make_system(values), make_regime(values)
+    _check_frames(values, system)
     propagator = Propagator(
         system,
         injection=build(values["injection"], "injection"),
@@ -148,6 +152,16 @@ def _check_numbers(values: Values) -> None:
         raise ConfigError(
             f"every = {values['every']} leaves {n_judged} frame(s) after start_step = {values['start_step']} to judge; "
             "lower it, or judge=false"
+        )
+
+
+def _check_frames(values: Values, system: System) -> None:
+    """Refuse to judge from frames that alias the vibration: its line, phase and mean energy would be wrong unsaid."""
+    per_period = system.period_fs / (system.dt_fs * values["every"])
+    if values["judge"] and per_period < MIN_FRAMES_PER_PERIOD:
+        raise ConfigError(
+            f"every = {values['every']} leaves {per_period:.1f} frames a period of {system.name}, and judging needs "
+            f"{MIN_FRAMES_PER_PERIOD}; lower it, or use judge=false"
         )
 
 
