@@ -1,0 +1,61 @@
+import pytest
+
+from mlmd.config import build, resolved
+from mlmd.errors import ConfigError
+from mlmd.propagation import Burst, Injection
+from mlmd.systems import ThermalRegime
+
+THERMAL = {"_target_": "mlmd.systems.ThermalRegime", "temperature_K": 300.0}
+BURST = {"_target_": "mlmd.propagation.Burst", "frequency": 0.02, "length": 4}
+
+
+def refusal(node, path="regime", **keywords) -> str:
+    with pytest.raises(ConfigError) as error:
+        build(node, path, **keywords)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_node_becomes_its_object_with_plain_arguments():
+    assert build(THERMAL, "regime") == ThermalRegime(300.0)
+    injection = build({"_target_": "mlmd.propagation.Injection", "schedule": BURST}, "injection")
+    assert isinstance(injection, Injection)
+    assert isinstance(injection.schedule, Burst)
+    assert injection.schedule.length == 4
+
+
+def test_a_node_without_target_is_refused_with_its_path():
+    assert refusal({"_targt_": "x", "temperature_K": 1.0}).startswith("regime has no _target_")
+    assert "'_targt_', 'temperature_K'" in refusal({"_targt_": "x", "temperature_K": 1.0})
+    assert refusal({}) == "regime has no _target_, so nothing can be made of it (it has nothing)"
+    assert refusal(None).startswith("regime has no _target_")
+
+
+def test_a_nested_node_without_target_is_refused_with_its_path():
+    node = {"_target_": "mlmd.propagation.Injection", "schedule": {"frequency": 0.02}}
+    assert refusal(node, "rollout.injections.mine").startswith("rollout.injections.mine.schedule has no _target_")
+
+
+def test_an_unknown_target_is_answered_with_the_nearest():
+    words = refusal(THERMAL | {"_target_": "mlmd.systems.ThermalRegimes"})
+    assert words.startswith("regime: there is no mlmd.systems.ThermalRegimes: did you mean 'ThermalRegime'")
+    assert refusal(THERMAL | {"_target_": "mlmd.nowhere.Thermal"}) == "regime: there is no mlmd.nowhere.Thermal"
+
+
+def test_arguments_that_do_not_fit_are_named():
+    assert "'warmth'" in refusal(THERMAL | {"warmth": 1})
+    assert "temperature_K" in refusal({"_target_": "mlmd.systems.ThermalRegime"})
+    assert refusal(THERMAL | {"temperature_K": "hot"}).startswith("regime: a value has the wrong type (")
+
+
+def test_an_error_of_our_own_keeps_its_words():
+    assert refusal(THERMAL | {"temperature_K": -1}) == "regime.temperature_K = -1 must be positive"
+
+
+def test_resolving_names_what_is_missing():
+    from omegaconf import OmegaConf
+
+    assert resolved(OmegaConf.create({"a": {"b": 2}, "c": "${a.b}"})) == {"a": {"b": 2}, "c": 2}
+    for broken in ({"a": "???"}, {"a": "${nothing.here}"}):
+        with pytest.raises(ConfigError, match=r"a|nothing"):
+            resolved(OmegaConf.create(broken))

@@ -1,0 +1,143 @@
+"""Every file of every group makes the object that its name promises."""
+
+from typing import Any
+
+import lightning
+import pytest
+import torch
+import yaml
+from commands.running import compose
+
+from mlmd.commands.objects import check_device, make_injections, make_predictor
+from mlmd.config import build
+from mlmd.data.generation import DataPlan
+from mlmd.data.module import BatchPlan
+from mlmd.errors import ConfigError
+from mlmd.hamiltonians import HarmonicBond, MorseBond
+from mlmd.models.memory import CarriedMemory, WindowMemory
+from mlmd.overrides import CONF
+from mlmd.propagation import Injection
+from mlmd.systems import RotatingRegime, ThermalRegime, VibratingRegime, diatomic_table
+from mlmd.systems.table import ALKALI_HALIDES
+from mlmd.training import OptimizerPlan, SequenceLoss
+
+MADE = {
+    "hamiltonian": {"harmonic", "morse"},
+    "regime": {"vibrating", "rotating", "thermal"},
+    "memory": {"carried", "window"},
+    "model": {"3vR0", "3uR0", "DuR0"},
+    "injection": {"always", "never", "every_100", "every_1000", "every_100_anchored", "burst", "adaptive"},
+    "trainer": {"cpu", "gpu", "ddp"},
+    "selection": {"loss", "rollout"},
+    "logger": {"csv", "none", "wandb"},
+}
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def node(group: str, name: str) -> dict[str, Any]:
+    return yaml.safe_load((CONF / group / f"{name}.yaml").read_text())
+
+
+@pytest.mark.parametrize("group", MADE)
+def test_the_promised_choices_exist(group):
+    assert set(names(group)) >= MADE[group]
+
+
+def test_there_is_a_file_for_every_molecule():
+    assert set(names("system")) == {*diatomic_table(), "custom"}
+
+
+@pytest.mark.parametrize("name", names("system"))
+@pytest.mark.parametrize("bond", [HarmonicBond, MorseBond])
+def test_systems(name, bond):
+    values = node("system", name)
+    if name == "custom" and bond is MorseBond:
+        values["D_e_eV"] = 4.6
+    if name in ALKALI_HALIDES and bond is MorseBond:
+        with pytest.raises(ConfigError, match=f"{name}: a Morse curve to neutral atoms is wrong"):
+            build(values, "system", hamiltonian=bond)
+        return
+    system = build(values, "system", hamiltonian=bond)
+    assert isinstance(values["name"], str)
+    assert system.name == name
+    assert isinstance(system.hamiltonian, bond)
+    # A twenty-second of the period, rounded down to two digits.
+    assert 22.0 <= system.period_fs / system.dt_fs < 1.1 * 22.0
+
+
+@pytest.mark.parametrize(("name", "made"), [("harmonic", HarmonicBond), ("morse", MorseBond)])
+def test_hamiltonians(name, made, hcl_harmonic):
+    bond = build(node("hamiltonian", name), "hamiltonian")
+    assert isinstance(bond(hcl_harmonic.hamiltonian.constants), made)
+
+
+@pytest.mark.parametrize("name", names("regime"))
+def test_regimes(name, hcl_morse):
+    regime = build(node("regime", name), "regime")
+    kinds = {"vibrating": VibratingRegime, "rotating": RotatingRegime, "thermal": ThermalRegime}
+    assert isinstance(regime, kinds[name])
+    positions, velocities = regime.draw(hcl_morse, 5, generator=torch.Generator().manual_seed(1))
+    assert positions.shape == velocities.shape == (5, 2, 3)
+    assert bool(positions.isfinite().all() and velocities.isfinite().all())
+
+
+@pytest.mark.parametrize("name", names("model"))
+@pytest.mark.parametrize("memory", names("memory"))
+def test_models_with_memories(name, memory, hcl_harmonic):
+    values = {"model": node("model", name), "memory": node("memory", memory)}
+    predictor = make_predictor(values, hcl_harmonic)
+    assert predictor.spec.variant == name
+    kind = {"carried": CarriedMemory, "window": WindowMemory}[memory]
+    assert isinstance(predictor.memory, kind)
+
+
+# Force calls that each takes in 10,000 steps; the adaptive one cannot hear here, so it stays at its shortest.
+CALLS = {"always": 10_000, "never": 0, "every_1000": 10, "every_100": 100, "every_100_anchored": 100, "burst": 100}
+
+
+@pytest.mark.parametrize("name", names("injection"))
+def test_injections(name):
+    injection = make_injections({name: node("injection", name)})[name]
+    assert isinstance(injection, Injection)
+    assert (injection.anchor is not None) == ("anchored" in name)
+    if name in CALLS:
+        assert sum(map(injection.schedule.is_hamiltonian, range(10_000))) == CALLS[name]
+    else:
+        assert injection.schedule.listens
+
+
+@pytest.mark.parametrize("name", names("trainer"))
+def test_trainers(name):
+    values = compose("train", f"trainer={name}")["trainer"]
+    if name == "gpu" and not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="CUDA was asked for, but this machine has no usable CUDA device"):
+            check_device(values["accelerator"])
+        return
+    assert check_device(values["accelerator"]) in ("cpu", "cuda")
+    trainer = lightning.Trainer(**values, logger=False, enable_checkpointing=False, enable_model_summary=False)
+    assert trainer.num_devices == (2 if name == "ddp" else 1)
+
+
+def test_what_else_is_built():
+    values = compose("train")
+    assert isinstance(build(values["data"]["trajectories"], "data.trajectories"), DataPlan)
+    assert isinstance(build(values["data"]["batches"], "data.batches"), BatchPlan)
+    for group, made in (("optimizer", OptimizerPlan), ("loss", SequenceLoss)):
+        for name in names(group):
+            assert isinstance(build(node(group, name), group), made)
+    assert set(make_injections(values["rollout"]["injections"])) == {
+        "never",
+        "every_1000",
+        "every_100",
+        "every_100_anchored",
+    }
+
+
+@pytest.mark.parametrize("name", names("logger"))
+def test_loggers(name):
+    values = compose("train", f"logger={name}")["logger"]
+    assert values["wandb"] is (name == "wandb")
+    assert values.get("mode", "offline") == "offline", "nothing leaves the machine unless the user says so"

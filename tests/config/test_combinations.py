@@ -1,0 +1,87 @@
+"""Every combination of choices composes.
+
+That is shown in two steps. Every three choices of any three groups are composed together; and no file of one group
+speaks of another, so that what composes in threes composes in any number.
+"""
+
+import itertools
+import re
+
+import hydra
+import pytest
+from omegaconf import OmegaConf
+
+from mlmd.config import resolved
+from mlmd.overrides import CONF
+
+GROUPS = ("hamiltonian", "regime", "memory", "model", "data", "loss", "optimizer", "trainer", "rollout", "selection")
+CHOICES = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in (*GROUPS, "logger")}
+OVERLAYS = [None, *sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))]
+FILES = sorted(path for path in CONF.glob("*/*.yaml") if path.parent.name != "experiment")
+
+
+def covering_rows() -> list[tuple[str | None, ...]]:
+    """Rows of one choice a group that between them hold every triple of choices, found greedily."""
+    columns = [*CHOICES.values(), OVERLAYS]
+    wanted = {
+        (triple, values)
+        for triple in itertools.combinations(range(len(columns)), 3)
+        for values in itertools.product(*(columns[column] for column in triple))
+    }
+    rows = []
+    while wanted:
+        fixed = dict(zip(*min(wanted, key=str), strict=True))
+        for column, choices in enumerate(columns):
+            if column not in fixed:
+                fixed[column] = max(choices, key=lambda choice: _held(wanted, fixed | {column: choice}))
+        rows.append(tuple(fixed[column] for column in range(len(columns))))
+        wanted = {cell for cell in wanted if not _holds(fixed, cell)}
+    return rows
+
+
+def _holds(fixed, cell) -> bool:
+    """Whether a row, as far as it is fixed, agrees with a triple of columns and its values."""
+    return all(fixed.get(column, value) == value for column, value in zip(*cell, strict=True))
+
+
+def _held(wanted, fixed) -> int:
+    return sum(_holds(fixed, cell) for cell in wanted)
+
+
+def test_every_three_choices_compose():
+    rows = covering_rows()
+    assert len(rows) < 80
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        for *row, overlay in rows:
+            chosen = dict(zip(CHOICES, row, strict=True))
+            overrides = [f"{group}={choice}" for group, choice in chosen.items()]
+            overrides += [f"experiment={overlay}"] if overlay else []
+            values = resolved(hydra.compose("train", overrides=overrides))
+            assert set(values) >= set(CHOICES)
+            for group in () if overlay else chosen:
+                says = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{chosen[group]}.yaml"), resolve=False)
+                for key in set(says) - {"defaults"}:
+                    assert values[group][key] == says[key] or "${" in str(says[key]), (group, key, overrides)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_file_speaks_of_its_own_group_alone(path):
+    text = path.read_text()
+    assert "@package" not in text, "values would land in another group"
+    for entry in OmegaConf.to_container(OmegaConf.load(path)).get("defaults", []):
+        if isinstance(entry, dict):  # another group's file, placed within this one
+            assert re.fullmatch(r"/\w+@\w+\.\w+", next(iter(entry)))
+        else:
+            assert entry == "_self_" or path.with_name(f"{entry}.yaml").is_file()
+
+
+@pytest.mark.parametrize("overlay", [overlay for overlay in OVERLAYS if overlay])
+def test_an_overlay_changes_known_keys_only(overlay):
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        plain, laid_over = (hydra.compose("train", overrides=o) for o in ([], [f"experiment={overlay}"]))
+
+    def shape(node):
+        return {key: shape(value) for key, value in node.items()} if isinstance(node, dict) else None
+
+    assert shape(OmegaConf.to_container(laid_over)) == shape(OmegaConf.to_container(plain))
+    assert laid_over != plain

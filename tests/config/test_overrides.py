@@ -1,0 +1,104 @@
+import re
+from pathlib import Path
+
+import pytest
+
+import mlmd.config  # noqa: F401  # its resolvers are part of the configuration
+from mlmd.errors import ConfigError, DataError
+from mlmd.overrides import check_overrides
+
+UNKNOWN = [
+    ("train", ["system=HCL"], r"system=HCL: there is no such system: did you mean 'HCl'"),
+    ("train", ["system=no"], r"system=no: .*'NO'"),
+    ("train", ["system=null"], r"system=null: there is no such system"),
+    ("train", ["model=DuR9"], r"model=DuR9: there is no such model: did you mean 'DuR0'"),
+    ("train", ["experiment=slow"], r"experiment=slow: there is no such experiment: .*'fast'"),
+    ("train", ["modle=DuR0"], r"modle: there is no such key: did you mean 'model'"),
+    ("train", ["model.hiden_size=3"], r"model\.hiden_size: there is no such key: did you mean 'model\.hidden_size'"),
+    ("train", ["regime=thermal", "regime.temprature_K=9"], r"regime\.temprature_K: .*'regime\.temperature_K'"),
+    ("train", ["regime.temperature_K=9"], r"regime\.temperature_K: there is no such key"),
+    ("train", ["injection=every_100"], r"injection: there is no such key: did you mean 'selection'"),
+    ("train", ["hydra.run.dri=x"], r"hydra\.run\.dri: there is no such key: did you mean 'hydra\.run\.dir'"),
+    ("train", ["+foo=1"], r"foo: there is no such key: known: 'data', .*'trainer'"),
+    ("train", ["~hamiltonian"], r"hamiltonian was removed from the configuration, but is needed"),
+    ("train", ["system=HCl,HCL"], r"system=HCL: there is no such system"),
+    ("simulate", ["injection=every_10"], r"injection=every_10: .*did you mean 'every_100'"),
+    ("simulate", ["n_step=5"], r"n_step: there is no such key: did you mean 'n_steps'"),
+]
+
+WRONG_TYPES = [
+    ("seed=abc", "seed = abc must be a whole number"),
+    ("seed=1.5", "seed = 1.5 must be a whole number"),
+    ("threads=true", "threads = True must be a whole number"),
+    ("rollout.n_steps=many", "rollout.n_steps = many must be a whole number"),
+    ("system.dt_fs=half", "system.dt_fs = half must be a number"),
+    ("model.shortcut=2", "model.shortcut = 2 must be true or false"),
+    ("seed=1,x", "seed = x must be a whole number"),
+]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
+def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize(("script", "arguments", "words"), UNKNOWN, ids=lambda value: str(value)[:30])
+def test_what_does_not_exist_is_answered_with_the_nearest(script, arguments, words):
+    with pytest.raises(ConfigError) as error:
+        check_overrides(arguments, script)
+    assert re.match(words, one_line(error))
+
+
+@pytest.mark.parametrize(("argument", "words"), WRONG_TYPES)
+def test_a_value_of_another_type_is_refused(argument, words):
+    with pytest.raises(ConfigError) as error:
+        check_overrides([argument], "train")
+    assert one_line(error) == words
+
+
+@pytest.mark.parametrize("argument", ["model", "model=[1"])
+def test_what_cannot_be_parsed_is_one_line(argument):
+    with pytest.raises(ConfigError, match="cannot read the command line") as error:
+        check_overrides([argument], "train")
+    one_line(error)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["system=NO", "model=DuR0", "experiment=fast"],
+        ["system=custom", "system.masses_u=[2.014,34.969]", "system.name=DCl"],
+        ["memory=window", "memory.length=8", "trainer.devices=auto", "data.cache=null", "~rollout.injections.never"],
+        ["system=H2,HCl", "model=3vR0,DuR0,3uR0", "seed=range(1,4)"],
+    ],
+)
+def test_what_is_sound_passes(arguments, tmp_path):
+    check_overrides(arguments, "train", multirun=True)
+    assert not list(tmp_path.iterdir()), "a check leaves nothing behind"
+
+
+@pytest.mark.parametrize(("key", "multirun"), [("hydra.run.dir", False), ("hydra.sweep.dir", True)])
+def test_a_folder_below_a_file_is_refused_before_hydra_makes_it(key, multirun, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match="a part of the path is a file, not a folder; choose another folder"):
+        check_overrides([f"{key}={tmp_path}/file/deeper/still"], "train", multirun=multirun)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that takes no files")
+def test_a_folder_that_takes_no_files_is_refused():
+    with pytest.raises(DataError, match=r"cannot write /proc"):  # read-only even for the superuser
+        check_overrides(["hydra.run.dir=/proc/mlmd/run"], "train")
+
+
+@pytest.mark.parametrize("script", ["train", "simulate"])
+def test_a_misspelt_folder_to_resume_is_not_made(script, tmp_path):
+    with pytest.raises(DataError, match="gone is not the folder of a run: it holds no config"):
+        check_overrides(["resume=gone"], script)
+    assert not (tmp_path / "gone").exists()
