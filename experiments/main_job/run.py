@@ -6,6 +6,7 @@ python experiments/main_job/run.py --collect  tables only, from the runs that ar
 
 import csv
 import json
+import math
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -131,7 +132,8 @@ def _table(results: dict[str, dict[str, float | None]], *, wide: bool) -> list[s
         row += [_errors(metrics, schedule) for schedule in ("never", "every_100", "every_100_anchored")]
         if wide:
             anchored = "rollout/every_100_anchored"
-            row += [_short(metrics[f"{anchored}/{quantity}"]) for quantity in ("bond_mean_error_A", "vacf_error")]
+            quantities = ("bond_mean_error_A", "vacf_error")
+            row += [_short(metrics[f"{anchored}/{quantity}"]).replace("inf", "-") for quantity in quantities]
             row += [f"{metrics[f'cost/{quantity}_s']:.0f}" for quantity in ("train", "total")]
         rows.append(row)
     return ["| " + " | ".join(row) + " |" for row in rows]
@@ -160,7 +162,8 @@ def _percent(value: float | None) -> str:
     missing = 100.0 - value
     if abs(missing) < 1e-9:
         return "100 % to round-off"
-    return f"{value:.6g} %" if missing > 1e-2 else f"100 % - {missing:.1e} %"
+    decimals = max(1, 1 - math.floor(math.log10(missing)))  # two digits of what is missing
+    return f"{value:.{decimals}f} %"
 
 
 def _short(value: float | None) -> str:
