@@ -137,7 +137,7 @@ def assert_refused(ended, words: str, folder) -> None:
     assert ended.err.count("\n") == 1, ended.err
     assert ended.err.startswith("error: ")
     assert words in ended.err
-    left = [path for path in folder.rglob("*") if path.is_file() and ".hydra" not in path.parts and path.name != "file"]
+    left = [path for path in folder.rglob("*") if path.is_file() and path.name != "file"]
     assert not [path for path in left if path.suffix in (".h5", ".tmp", ".png") or path.name == "metrics.json"]
 
 
