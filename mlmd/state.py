@@ -78,10 +78,6 @@ class Trajectory:
             self.kicks[:, start:stop],
         )
 
-    def replicas(self, start: int, stop: int) -> "Trajectory":
-        """The replicas start <= i < stop, as views."""
-        return Trajectory(self.steps, self.positions[start:stop], self.velocities[start:stop], self.kicks[start:stop])
-
     def to(self, device: torch.device | str) -> "Trajectory":
         """The same trajectory on another device."""
         return Trajectory(

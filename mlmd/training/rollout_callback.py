@@ -93,7 +93,7 @@ class RolloutValidation(Callback):
         )
         self.test_reference_s = time.perf_counter() - began
         self.test_results = run_rollouts(
-            pl_module.predictor,  # type: ignore[arg-type]  # as above
+            pl_module.predictor,  # type: ignore[arg-type]  # LightningModule types attributes as Tensor | Module
             self.system,
             self.test_initial,
             self.test_reference,

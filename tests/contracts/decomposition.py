@@ -71,7 +71,7 @@ class DecompositionContract:
     """Every decomposition: decode after project is the identity on what it represents, for any leading axes."""
 
     def make(self) -> Decomposition:
-        raise NotImplementedError
+        raise NotImplementedError  # each subclass makes its own
 
     def represented(self, positions: Tensor, vectors: Tensor) -> Tensor:
         """The part of any velocity change [2, xyz] that the components of this decomposition can say."""

@@ -19,9 +19,9 @@ from mlmd.state import Trajectory
 METADATA = {"dt_fs": 0.5, "seed": 3, "system": "HCl", "symbols": ["H", "Cl"], "units": {"length": "Å"}}
 
 
-def _trajectory(n_frames: int = 7, seed: int = 0) -> Trajectory:
+def _trajectory(n_frames: int = 7, seed: int = 0, n_replicas: int = 2) -> Trajectory:
     generator = torch.Generator().manual_seed(seed)
-    shape = (2, n_frames, 2, 3)
+    shape = (n_replicas, n_frames, 2, 3)
     frames = [torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(3)]
     return Trajectory(torch.arange(10, 10 + n_frames), *frames)
 
@@ -143,7 +143,7 @@ def test_stretches_do_not_change_the_file(path: Path, cuts: list[int]) -> None:
         ([], "0 frames came instead of the 7"),
         ([_trajectory(6)], "6 frames came instead of the 7"),
         ([_trajectory(6), _trajectory(2)], "more frames came than the 7"),
-        ([_trajectory(6), _trajectory(1).replicas(0, 1)], "replicas or atoms change at frame 6"),
+        ([_trajectory(6), _trajectory(1, n_replicas=1)], "replicas or atoms change at frame 6"),
     ],
 )
 def test_stretches_that_do_not_fit_leave_the_old_file(path: Path, chunks: list[Trajectory], words: str) -> None:
