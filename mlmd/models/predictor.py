@@ -31,19 +31,25 @@ class PredictorState:
     coordinates: list[Tensor] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Tensors and plain values, for a restart file."""
+        """Copies of the tensors, and plain values, for a restart file; an engine may go on in place."""
         return {
             "n_seen": self.n_seen,
-            "network": list(self.network),
-            "last_update": self.last_update,
-            "coordinates": list(self.coordinates),
+            "network": [part.clone() for part in self.network],
+            "last_update": None if self.last_update is None else self.last_update.clone(),
+            "coordinates": [part.clone() for part in self.coordinates],
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "PredictorState":
-        """The state that ``to_dict`` wrote."""
+        """The state that ``to_dict`` wrote, as its own copy."""
         hidden, cell = values["network"]
-        return cls(values["n_seen"], (hidden, cell), values["last_update"], list(values["coordinates"]))
+        last = values["last_update"]
+        return cls(
+            values["n_seen"],
+            (hidden.clone(), cell.clone()),
+            None if last is None else last.clone(),
+            [part.clone() for part in values["coordinates"]],
+        )
 
 
 class VelocityPredictor(nn.Module):

@@ -1,7 +1,8 @@
 """The kick-drift loop: where kicks come from, when they are Hamiltonian, and how a learned stretch is advanced."""
 
 from mlmd.propagation.anchor import EnergyAnchor
-from mlmd.propagation.engine import EagerEngine, Engine
+from mlmd.propagation.engines import AutoEngine, EagerEngine, Engine
+from mlmd.propagation.frames import FrameBuffer
 from mlmd.propagation.guard import DivergenceGuard
 from mlmd.propagation.injection import Adaptive, Burst, Injection, InjectionSchedule, Periodic
 from mlmd.propagation.kicks import HamiltonianKick, LearnedKick
@@ -9,11 +10,13 @@ from mlmd.propagation.propagator import Propagator, check_start, reference_propa
 
 __all__ = [
     "Adaptive",
+    "AutoEngine",
     "Burst",
     "DivergenceGuard",
     "EagerEngine",
     "EnergyAnchor",
     "Engine",
+    "FrameBuffer",
     "HamiltonianKick",
     "Injection",
     "InjectionSchedule",

@@ -27,6 +27,10 @@ class InjectionSchedule(ABC):
     def is_hamiltonian(self, step: int) -> bool:
         """Whether step number ``step`` after the start of ML (from 0) takes a Hamiltonian kick."""
 
+    def next_hamiltonian(self, step: int, stop: int) -> int:
+        """The first Hamiltonian step from ``step`` on, or ``stop`` where there is none before it."""
+        return next((later for later in range(step, stop) if self.is_hamiltonian(later)), stop)
+
     def hear(self, step: int, disagreement: float) -> None:  # noqa: B027 - most schedules are deaf, by design
         """Disagreement |u_learned - u_true| / rms |u_true| seen at the injection of ``step``."""
 
@@ -69,15 +73,24 @@ class Periodic(InjectionSchedule):
 
     def is_hamiltonian(self, step: int) -> bool:
         """Whether the injection of this step's interval falls on it."""
+        return self.frequency > 0 and step == self._injection_of(self._interval(step))
+
+    def next_hamiltonian(self, step: int, stop: int) -> int:
+        """The injection of this step's interval, or of the next one."""
+        if self.frequency == 0:
+            return stop
+        interval = self._interval(step)
+        injection = self._injection_of(interval)
+        return min(stop, injection if injection >= step else self._injection_of(interval + 1))
+
+    def _interval(self, step: int) -> int:
+        return step * self.frequency.numerator // self.frequency.denominator
+
+    def _injection_of(self, interval: int) -> int:
         hits, steps = self.frequency.numerator, self.frequency.denominator
-        if hits == 0:
-            return False
-        interval = step * hits // steps
         last = -(-(interval + 1) * steps // hits) - 1
-        if self.spread == 0.0:
-            return step == last
         first = -(-interval * steps // hits)
-        return step == last - int(self.spread * (last - first + 1) * math.modf(GOLDEN_RATIO * interval)[0])
+        return last - int(self.spread * (last - first + 1) * math.modf(GOLDEN_RATIO * interval)[0])
 
 
 class Burst(InjectionSchedule):
@@ -139,6 +152,10 @@ class Adaptive(InjectionSchedule):
     def is_hamiltonian(self, step: int) -> bool:
         """Whether the current interval ends with this step."""
         return step == self.next_step
+
+    def next_hamiltonian(self, step: int, stop: int) -> int:
+        """The end of the current interval."""
+        return min(stop, self.next_step) if self.next_step >= step else stop
 
     def hear(self, step: int, disagreement: float) -> None:
         """Choose the next interval; a disagreement that is not a number counts as too large."""

@@ -53,6 +53,7 @@ class LearnedKick:
 
     def __init__(self, predictor: VelocityPredictor, n_replicas: int) -> None:
         self.predictor = predictor
+        self.n_replicas = n_replicas
         self.memory = predictor.initial_state(n_replicas)
         self._frame: Any = None
         self._components: Tensor | None = None

@@ -7,15 +7,13 @@ from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor
-from mlmd.propagation.engine import EagerEngine, Engine, Frames, drift
+from mlmd.propagation.engines import N_PAST_KICKS, EagerEngine, Engine, drift
+from mlmd.propagation.frames import FrameBuffer
 from mlmd.propagation.guard import DivergenceGuard
 from mlmd.propagation.injection import Injection, Periodic
 from mlmd.propagation.kicks import HamiltonianKick, LearnedKick
 from mlmd.state import MDState, Trajectory
 from mlmd.systems import System
-
-N_PAST_KICKS = 3
-"""Kicks kept beside the present one, for the backward difference of the energy anchor."""
 
 
 class Propagator:
@@ -76,6 +74,8 @@ class Propagator:
         self._first_kick: Tensor | None = self.true.kick(state)
         self._state = MDState(0, state.positions, state.velocities - 0.5 * self._first_kick)
         self.learned = None if self.predictor is None else LearnedKick(self.predictor, state.n_replicas)
+        if self.learned is not None:
+            self.engine.bind(self.learned)
         self.guard.bind(self.system, device=self.device)
         if self.injection.anchor is not None and self.predictor is not None:
             self.injection.anchor.bind(self.system, device=self.device)
@@ -102,48 +102,50 @@ class Propagator:
     @torch.no_grad()
     def advance(self, n_steps: int, *, every: int = 1) -> Trajectory:
         """Advance ``n_steps`` and return the frames of the steps divisible by ``every``, [replica, time, atom, xyz]."""
-        recorder = _FrameRecorder(every)
-        end = self.state.step + n_steps
+        first = self.state.step
+        end = first + n_steps
+        frames = FrameBuffer(self.state, first_step=first, n_steps=n_steps, every=every)
         while self.state.step < end:
-            hamiltonian = self._is_hamiltonian(self.state.step)
-            recorder.take([self._hamiltonian_step()] if hamiltonian else self._learned_stretch(end))
+            n_learned = self._n_learned(end)
+            if n_learned:
+                self._learned_stretch(n_learned, frames)
+            else:
+                self._hamiltonian_step(frames)
             if self.state.step % self.guard.check_every == 0:
                 self._state = self.guard.check(self.state)
-        return recorder.trajectory(self.state)
+        return frames.trajectory()
 
-    def _is_hamiltonian(self, step: int) -> bool:
+    def _n_learned(self, end: int) -> int:
+        """Learned steps from the present one up to the next injection, guard check or ``end``."""
+        step, check_every = self.state.step, self.guard.check_every
         if self.learned is None or step < self.start_step:
-            return True
-        return self.injection.schedule.is_hamiltonian(step - self.start_step)
+            return 0
+        end = min(end, (step // check_every + 1) * check_every)
+        return self.injection.schedule.next_hamiltonian(step - self.start_step, end - self.start_step) + (
+            self.start_step - step
+        )
 
-    def _learned_stretch(self, end: int) -> Frames:
-        """Steps up to the next injection, guard check or ``end``, in one call of the engine."""
+    def _learned_stretch(self, n_steps: int, frames: FrameBuffer) -> None:
         assert self.learned is not None
-        state = self.state
-        check_every = self.guard.check_every
-        end = min(end, (state.step // check_every + 1) * check_every)
-        stop = state.step + 1
-        while stop < end and not self._is_hamiltonian(stop):
-            stop += 1
-        self._state, frames = self.engine.advance(state, self.learned, stop - state.step, dt_fs=self.system.dt_fs)
-        self._past = ([kick for _, kick in reversed(frames[-N_PAST_KICKS:])] + self._past)[:N_PAST_KICKS]
-        return frames
+        self._state, kicks = self.engine.advance(
+            self.state, self.learned, n_steps, dt_fs=self.system.dt_fs, frames=frames
+        )
+        self._past = [*kicks, *self._past][:N_PAST_KICKS]
 
-    def _hamiltonian_step(self) -> tuple[MDState, Tensor]:
+    def _hamiltonian_step(self, frames: FrameBuffer) -> None:
         state = self.state
-        predicted = None if self.learned is None else self.learned.kick(state)
         kick = self.true.kick(state) if self._first_kick is None else self._first_kick
         self._first_kick = None
         if self.learned is None:
             change = kick
         else:
-            self.learned.accept(kick)
+            predicted = self.engine.follow(state, self.learned, kick)
             change = (
                 self._warm_up(state, kick) if state.step < self.start_step else self._inject(state, kick, predicted)
             )
             self._past = [kick, *self._past][:N_PAST_KICKS]
+        frames.record(state, change)
         self._state = drift(state, change, dt_fs=self.system.dt_fs)
-        return state, change
 
     def _warm_up(self, state: MDState, kick: Tensor) -> Tensor:
         self.n_warmup_calls = self.true.hamiltonian.n_calls
@@ -210,28 +212,6 @@ def check_start(start_step: int, predictor: VelocityPredictor) -> None:
             f"start_step = {start_step} is too early: {predictor.spec.variant} with this memory needs "
             f"{least} Hamiltonian steps first"
         )
-
-
-class _FrameRecorder:
-    """Collects the frames of every so many steps."""
-
-    def __init__(self, every: int) -> None:
-        self.every = every
-        self.frames: Frames = []
-
-    def take(self, frames: Frames) -> None:
-        self.frames += [frame for frame in frames if frame[0].step % self.every == 0]
-
-    def trajectory(self, like: MDState) -> Trajectory:
-        """The frames with on-step velocities; an empty trajectory shaped like ``like`` where there is none."""
-        steps = torch.tensor([state.step for state, _ in self.frames], dtype=torch.int64)
-        if not self.frames:
-            empty = like.positions.new_zeros(like.n_replicas, 0, *like.positions.shape[1:])
-            return Trajectory(steps, empty, empty, empty)
-        kicks = torch.stack([kick for _, kick in self.frames], dim=1)
-        velocities = torch.stack([state.velocities for state, _ in self.frames], dim=1)
-        positions = torch.stack([state.positions for state, _ in self.frames], dim=1)
-        return Trajectory(steps, positions, velocities + 0.5 * kicks, kicks)
 
 
 def _on_device(values: Any, device: torch.device) -> Any:

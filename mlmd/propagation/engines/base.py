@@ -1,0 +1,66 @@
+"""The engine contract: who computes a learned stretch, the steps from one injection to the next."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from mlmd.propagation.frames import FrameBuffer
+from mlmd.propagation.kicks import LearnedKick
+from mlmd.state import MDState
+
+N_PAST_KICKS = 3
+"""Kicks kept beside the present one, for the backward difference of the energy anchor."""
+
+
+class Engine(Protocol):
+    """Advances learned steps; every engine gives the trajectory of the eager one within a stated tolerance.
+
+    An engine reads and advances ``learned.memory`` with the layout of the eager engine, so a run saved with one engine
+    can be continued with another. States are never changed in place.
+
+    Attributes:
+        name: the word that selects it, for messages and records.
+    """
+
+    name: str
+
+    def bind(self, learned: LearnedKick) -> None:
+        """Serve the rollout of ``learned`` from now on; weights are read here, once."""
+        ...
+
+    def advance(
+        self, state: MDState, learned: LearnedKick, n_steps: int, *, dt_fs: float, frames: FrameBuffer
+    ) -> tuple[MDState, Tensor]:
+        """Advance ``n_steps`` learned steps, with no force call between.
+
+        Args:
+            state: positions r_n and velocities v_{n-1/2}.
+            learned: predictor and its memory, which advances with the state.
+            n_steps: steps to take, at least 1.
+            dt_fs: time step, fs.
+            frames: takes the frames of the stretch.
+
+        Returns:
+            The state after the stretch, and its last kicks, newest first, [min(n_steps, 3), replica, atom, xyz], A/fs.
+        """
+        ...
+
+    def follow(self, state: MDState, learned: LearnedKick, kick: Tensor) -> Tensor | None:
+        """Let the memory read a step whose kick is Hamiltonian.
+
+        Args:
+            state: positions r_n and velocities v_{n-1/2} of that step.
+            learned: predictor and its memory.
+            kick: the Hamiltonian kick of the step, without any correction, [replica, atom, xyz], A/fs.
+
+        Returns:
+            The kick that would have been learned, [replica, atom, xyz], A/fs; None while the memory has no complete
+            input yet.
+        """
+        ...
+
+
+def drift(state: MDState, kick: Tensor, *, dt_fs: float) -> MDState:
+    """The next state: v_{n+1/2} = v_{n-1/2} + kick, r_{n+1} = r_n + dt v_{n+1/2}."""
+    velocities = state.velocities + kick
+    return MDState(state.step + 1, state.positions + dt_fs * velocities, velocities)

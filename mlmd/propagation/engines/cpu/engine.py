@@ -1,0 +1,136 @@
+"""``engine=numba``: the engine contract around the compiled stretch."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlmd.errors import ConfigError
+from mlmd.propagation.engines.base import N_PAST_KICKS
+from mlmd.propagation.engines.cpu.geometry import compiled_geometry
+from mlmd.propagation.engines.cpu.kernel import Memory, Motion, ReplicasInLanes, Run, SingleReplica, stretch_kernel
+from mlmd.propagation.engines.cpu.lanes import LANES
+from mlmd.propagation.engines.cpu.packing import Tile, kernel_sizes, make_tile, pack_scales, pack_weights
+from mlmd.propagation.engines.eager import EagerEngine
+from mlmd.propagation.frames import FrameBuffer
+from mlmd.propagation.kicks import LearnedKick
+from mlmd.state import MDState
+
+LEAST_REPLICAS_IN_LANES = 5
+"""From so many replicas on, a tile is faster than one replica after the other (measured in experiments/speed)."""
+
+_EAGER = EagerEngine()
+
+_NOTHING = np.zeros((0, 0, 0))
+_NO_FRAMES = np.zeros((0, 0, 0, 0))
+
+
+class NumbaEngine:
+    """Network, decode, kick, drift and encode of a whole stretch in one compiled call on the CPU.
+
+    The network is float32 and everything else float64, as in the eager engine; the two differ by the order of float32
+    sums and by a tanh of 3e-7. The first use compiles (some seconds, once a machine; kept in Numba's cache on disk).
+
+    Args:
+        threads: threads over which replicas are shared out; PyTorch's number where None. The result does not depend
+            on it.
+    """
+
+    name = "numba"
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise ConfigError(f"engine.threads = {threads} must be at least 1")
+        self.threads = threads
+
+    def bind(self, learned: LearnedKick) -> None:
+        """Pack the weights.
+
+        Raises:
+            ConfigError: the predictor is not on the CPU, or its decomposition has no compiled form.
+        """
+        predictor = learned.predictor
+        device = predictor.network.head.weight.device
+        if device.type != "cpu":
+            raise ConfigError(f"engine=numba runs on the CPU, the predictor is on {device}; use engine=cuda or eager")
+        n_replicas = learned.n_replicas
+        in_lanes = n_replicas >= LEAST_REPLICAS_IN_LANES
+        self._geometry = compiled_geometry(predictor.decomposition)
+        self._sizes = kernel_sizes(predictor, replicas_in_lanes=in_lanes)
+        self._mode = ReplicasInLanes() if in_lanes else SingleReplica()
+        self._weights = pack_weights(predictor, self._sizes, replicas_in_lanes=in_lanes)
+        self._scales = pack_scales(predictor)
+        self._width = LANES if in_lanes else 1
+        self._kernel = stretch_kernel()
+        n_threads = min(self.threads or torch.get_num_threads(), -(-n_replicas // self._width))
+        self._tiles = [make_tile(self._sizes, self._width) for _ in range(n_threads)]
+        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
+        n_tiles = -(-n_replicas // self._width)
+        bounds = [min(n_tiles * i // n_threads * self._width, n_replicas) for i in range(n_threads + 1)]
+        self._shares = list(pairwise(bounds))
+
+    def advance(
+        self, state: MDState, learned: LearnedKick, n_steps: int, *, dt_fs: float, frames: FrameBuffer
+    ) -> tuple[MDState, Tensor]:
+        """The state after ``n_steps`` learned steps, and the last kicks."""
+        frames.require(state.step, n_steps)
+        positions, velocities = state.positions.clone(), state.velocities.clone()
+        kicks = positions.new_empty(min(n_steps, N_PAST_KICKS), *positions.shape)
+        kept = (frames.positions.numpy(), frames.velocities.numpy(), frames.kicks.numpy())
+        motion = Motion(positions.numpy(), velocities.numpy(), kicks.numpy(), _NOTHING, *kept)
+        run = Run(dt_fs, state.step, n_steps, learned.memory.n_seen, frames.first_frame, frames.every)
+        self._stretch(learned, motion, run)
+        return MDState(state.step + n_steps, positions, velocities), kicks
+
+    def follow(self, state: MDState, learned: LearnedKick, kick: Tensor) -> Tensor | None:
+        """The kick that would have been learned; the memory takes the true one."""
+        memory, spec = learned.memory, learned.predictor.spec
+        if memory.last_update is None or len(memory.coordinates) < spec.coordinate_frames - 1:
+            # The first steps of a run have no complete input yet: there is nothing for the kernel to read.
+            return _EAGER.follow(state, learned, kick)
+        predicted = torch.empty_like(state.positions)
+        motion = Motion(
+            state.positions.numpy(),
+            state.velocities.numpy(),
+            predicted.unsqueeze(0).numpy(),
+            kick.contiguous().numpy(),
+            *[_NO_FRAMES] * 3,
+        )
+        self._stretch(learned, motion, Run(0.0, state.step, 1, memory.n_seen, 0, 1))
+        return predicted
+
+    def _stretch(self, learned: LearnedKick, motion: Motion, run: Run) -> None:
+        memory = learned.memory
+        assert memory.last_update is not None  # the propagator starts ML only once the memory has complete inputs
+        coordinates = torch.stack(memory.coordinates) if memory.coordinates else memory.last_update.new_empty(0, 0, 0)
+        hidden, cell = memory.network
+        arrays = Memory(*(part.numpy() for part in (hidden, cell, memory.last_update, coordinates)))
+        self._share_out(arrays, motion, run)
+        memory.coordinates = list(coordinates)
+        memory.n_seen += run.n_steps
+
+    def _share_out(self, memory: Memory, motion: Motion, run: Run) -> None:
+        """One share of the replicas a thread; the last one is this thread's own."""
+
+        def work(tile: Tile, first: int, last: int) -> None:
+            self._kernel(
+                self._mode,
+                self._geometry,
+                self._sizes,
+                self._weights,
+                self._scales,
+                tile,
+                memory,
+                motion,
+                run,
+                first,
+                last,
+            )
+
+        jobs = [(tile, *share) for tile, share in zip(self._tiles, self._shares, strict=True)]
+        others = [self._pool.submit(work, *job) for job in jobs[:-1]] if self._pool is not None else []
+        work(*jobs[-1])
+        for other in others:
+            other.result()

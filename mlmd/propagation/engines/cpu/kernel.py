@@ -1,0 +1,293 @@
+"""A learned stretch in one compiled call: encode, network, decode, kick and drift, step after step.
+
+One source serves two kernels. With many replicas a register holds `LANES` of them, and such a tile goes through the
+whole stretch before the next one starts, so states and weights stay in the cache. A single replica has its LSTM units
+in the lanes instead.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numba.extending import overload
+
+from mlmd.propagation.engines.cpu.geometry import (
+    N_FRAME_ROWS,
+    coordinates,
+    copy_rows,
+    decode,
+    encode,
+    project,
+    read_row,
+    write_row,
+)
+from mlmd.propagation.engines.cpu.lanes import convert, double_lanes, float_lanes, lanes, load, one_lane, store
+from mlmd.propagation.engines.cpu.network import advance_layer, say
+
+Array = np.ndarray[Any, Any]
+
+
+class SingleReplica(NamedTuple):
+    """Asks for the kernel with LSTM units in the lanes."""
+
+    unused: int = 0
+
+
+class ReplicasInLanes(NamedTuple):
+    """Asks for the kernel with replicas in the lanes."""
+
+    unused: int = 0
+
+
+class Memory(NamedTuple):
+    """The predictor's memory as `PredictorState` lays it out.
+
+    Attributes:
+        hidden: [layer, staggered state * replica, unit].
+        cell: likewise.
+        last_update: [replica, component].
+        coordinates: [frame, replica, coordinate], newest first.
+    """
+
+    hidden: Array
+    cell: Array
+    last_update: Array
+    coordinates: Array
+
+
+class Motion(NamedTuple):
+    """What moves, and what is told of it.
+
+    Attributes:
+        positions: [replica, atom, xyz], advanced in place.
+        velocities: likewise.
+        kicks: the last kicks, newest first, [kick, replica, atom, xyz].
+        given: Hamiltonian kick of the one step, [replica, atom, xyz]; empty in a learned stretch.
+        frame_positions: [frame, replica, atom, xyz].
+        frame_velocities: likewise.
+        frame_kicks: likewise.
+    """
+
+    positions: Array
+    velocities: Array
+    kicks: Array
+    given: Array
+    frame_positions: Array
+    frame_velocities: Array
+    frame_kicks: Array
+
+
+class Run(NamedTuple):
+    """Where the stretch stands.
+
+    Attributes:
+        dt_fs: time step, fs.
+        step: first step.
+        n_steps: steps to take.
+        n_seen: inputs that the memory has read.
+        first_frame: step of frame 0.
+        every: steps between frames.
+    """
+
+    dt_fs: float
+    step: int
+    n_steps: int
+    n_seen: int
+    first_frame: int
+    every: int
+
+
+def _like(mode):
+    raise NotImplementedError("compiled only")
+
+
+@overload(_like, strict=False)
+def _like_of(mode: Any) -> Any:
+    if mode.instance_class is SingleReplica:
+        return lambda mode: one_lane(0.0)
+    return lambda mode: double_lanes(0.0)
+
+
+@njit
+def _gather(sizes, tile, memory, motion, first, last, n_lanes):
+    """Fill a tile with replicas; lanes beyond the last one repeat it."""
+    n_atoms, n_replicas = sizes.n_atoms, motion.positions.shape[0]
+    inputs = 9 * n_atoms + N_FRAME_ROWS + sizes.n_features
+    for lane in range(n_lanes):
+        replica = min(first + lane, last - 1)
+        for atom in range(n_atoms):
+            for xyz in range(3):
+                row = 3 * atom + xyz
+                tile.rows[row * n_lanes + lane] = motion.positions[replica, atom, xyz]
+                tile.rows[(3 * n_atoms + row) * n_lanes + lane] = motion.velocities[replica, atom, xyz]
+                if motion.given.size > 0:
+                    tile.rows[(6 * n_atoms + row) * n_lanes + lane] = motion.given[replica, atom, xyz]
+        for component in range(sizes.n_components):
+            tile.rows[(inputs + component) * n_lanes + lane] = memory.last_update[replica, component]
+        row = inputs + sizes.n_components
+        for frame in range(sizes.n_frames - 1):
+            for coordinate in range(sizes.n_coordinates):
+                tile.rows[row * n_lanes + lane] = memory.coordinates[frame, replica, coordinate]
+                row += 1
+        for state in range(sizes.n_layers * sizes.n_window):
+            layer, stagger = divmod(state, sizes.n_window)
+            for unit in range(memory.hidden.shape[2]):
+                place = (state * sizes.n_hidden + unit) * n_lanes + lane
+                tile.hidden[place] = memory.hidden[layer, stagger * n_replicas + replica, unit]
+                tile.cell[place] = memory.cell[layer, stagger * n_replicas + replica, unit]
+
+
+@njit
+def _scatter(sizes, tile, memory, motion, first, last, n_lanes):
+    """Return the replicas of a tile to where they came from."""
+    n_atoms, n_replicas = sizes.n_atoms, motion.positions.shape[0]
+    inputs = 9 * n_atoms + N_FRAME_ROWS + sizes.n_features
+    for replica in range(first, min(first + n_lanes, last)):
+        lane = replica - first
+        for atom in range(n_atoms):
+            for xyz in range(3):
+                row = 3 * atom + xyz
+                motion.positions[replica, atom, xyz] = tile.rows[row * n_lanes + lane]
+                motion.velocities[replica, atom, xyz] = tile.rows[(3 * n_atoms + row) * n_lanes + lane]
+        for component in range(sizes.n_components):
+            memory.last_update[replica, component] = tile.rows[(inputs + component) * n_lanes + lane]
+        row = inputs + sizes.n_components
+        for frame in range(sizes.n_frames - 1):
+            for coordinate in range(sizes.n_coordinates):
+                memory.coordinates[frame, replica, coordinate] = tile.rows[row * n_lanes + lane]
+                row += 1
+        for state in range(sizes.n_layers * sizes.n_window):
+            layer, stagger = divmod(state, sizes.n_window)
+            for unit in range(memory.hidden.shape[2]):
+                place = (state * sizes.n_hidden + unit) * n_lanes + lane
+                memory.hidden[layer, stagger * n_replicas + replica, unit] = tile.hidden[place]
+                memory.cell[layer, stagger * n_replicas + replica, unit] = tile.cell[place]
+
+
+@njit
+def _keep(target, rows, row, first, last, n_lanes):
+    """Write three rows an atom from ``row`` on to a target [replica, atom, xyz]."""
+    n_atoms = target.shape[1]
+    for replica in range(first, min(first + n_lanes, last)):
+        for atom in range(n_atoms):
+            for xyz in range(3):
+                target[replica, atom, xyz] = rows[(row + 3 * atom + xyz) * n_lanes + replica - first]
+
+
+@njit
+def _network(like, sizes, weights, tile, n_inputs, full):
+    """Advance all staggered states by one input; the full one says the outputs and begins anew."""
+    n_hidden, n_lanes = sizes.n_hidden, lanes(like)
+    for stagger in range(sizes.n_window):
+        x, x_at, n_x, w = tile.inputs, 0, n_inputs, 0
+        for layer in range(sizes.n_layers):
+            at = (layer * sizes.n_window + stagger) * n_hidden * n_lanes
+            advance_layer(like, weights, w, x, x_at, n_x, tile.hidden, at, tile.cell, tile.fresh, tile.gates, n_hidden)
+            for i in range(n_hidden * n_lanes):
+                tile.hidden[at + i] = tile.fresh[i]
+            w += 4 * n_hidden * (1 + n_x + n_hidden)
+            x, x_at, n_x = tile.hidden, at, n_hidden
+        if stagger == full:
+            say(like, weights, w, tile.hidden, x_at, tile.outputs, sizes.n_components, n_hidden)
+    if sizes.n_window > 1:
+        for layer in range(sizes.n_layers):
+            at = (layer * sizes.n_window + full) * n_hidden * n_lanes
+            tile.hidden[at : at + n_hidden * n_lanes] = 0.0
+            tile.cell[at : at + n_hidden * n_lanes] = 0.0
+
+
+@njit
+def _predict(like, geometry, sizes, weights, scales, tile, full):
+    """Read the state of a tile and write the components of its kick and the kick itself."""
+    rows, n_atoms, n_lanes = tile.rows, sizes.n_atoms, lanes(like)
+    n_components = sizes.n_components
+    features = 9 * n_atoms + N_FRAME_ROWS
+    n_inputs = sizes.n_features + n_components + sizes.n_frames * sizes.n_coordinates
+    said = features + n_inputs
+    encode(geometry, rows, features, n_atoms, like)
+    if sizes.n_frames > 0:
+        newest = features + sizes.n_features + n_components
+        for row in range(said - 1, newest + sizes.n_coordinates - 1, -1):
+            write_row(rows, row, read_row(rows, row - sizes.n_coordinates, like))
+        coordinates(geometry, rows, newest, n_atoms, like)
+    gain, intercept = n_inputs, 2 * n_inputs
+    shortcut = intercept + n_components
+    basis = shortcut + n_inputs * n_components
+    for i in range(n_inputs):
+        standard = (read_row(rows, features + i, like) - scales[i]) * scales[gain + i]
+        store(tile.inputs, i * n_lanes, convert(standard, float_lanes(0.0)))
+    _network(like, sizes, weights, tile, n_inputs, full)
+    float_like = convert(like, float_lanes(0.0))
+    for component in range(n_components):
+        value = like + scales[intercept + component]
+        for i in range(n_inputs):
+            value = value + scales[shortcut + i * n_components + component] * read_row(rows, features + i, like)
+        for output in range(n_components):
+            of_network = convert(load(tile.outputs, output * n_lanes, float_like), like)
+            value = value + scales[basis + output * n_components + component] * of_network
+        write_row(rows, said + component, value)
+    if sizes.says_update == 0:
+        project(geometry, rows, 3 * n_atoms, said + n_components, n_atoms, like)
+        for row in range(said, said + n_components):
+            write_row(rows, row, read_row(rows, row, like) - read_row(rows, row + n_components, like))
+
+
+@njit
+def _advance_tile(like, geometry, sizes, weights, scales, tile, memory, motion, run, first, last):
+    rows, n_atoms, n_lanes = tile.rows, sizes.n_atoms, lanes(like)
+    kick, update = 6 * n_atoms, 9 * n_atoms + N_FRAME_ROWS + sizes.n_features
+    said = update + sizes.n_components + sizes.n_frames * sizes.n_coordinates
+    _gather(sizes, tile, memory, motion, first, last, n_lanes)
+    for i in range(run.n_steps):
+        full = (run.n_seen + i + 1) % sizes.n_window
+        _predict(like, geometry, sizes, weights, scales, tile, full)
+        if motion.given.size > 0:
+            project(geometry, rows, kick, update, n_atoms, like)
+            decode(geometry, rows, said, kick, n_atoms, like)
+            _keep(motion.kicks[0], rows, kick, first, last, n_lanes)
+            break
+        decode(geometry, rows, said, kick, n_atoms, like)
+        copy_rows(rows, said, update, sizes.n_components, like)
+        left = run.n_steps - 1 - i
+        if left < len(motion.kicks):
+            _keep(motion.kicks[left], rows, kick, first, last, n_lanes)
+        since = run.step + i - run.first_frame
+        if since % run.every == 0:
+            frame = since // run.every
+            _keep(motion.frame_positions[frame], rows, 0, first, last, n_lanes)
+            _keep(motion.frame_velocities[frame], rows, 3 * n_atoms, first, last, n_lanes)
+            _keep(motion.frame_kicks[frame], rows, kick, first, last, n_lanes)
+        for row in range(3 * n_atoms):
+            velocity = read_row(rows, 3 * n_atoms + row, like) + read_row(rows, kick + row, like)
+            write_row(rows, 3 * n_atoms + row, velocity)
+            write_row(rows, row, read_row(rows, row, like) + run.dt_fs * velocity)
+    _scatter(sizes, tile, memory, motion, first, last, n_lanes)
+
+
+def _digest() -> str:
+    """Of every source that the kernel is made of: Numba's cache alone looks at the file of the outermost function."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def stretch_kernel() -> Any:
+    """The kernel ``stretch(mode, geometry, sizes, weights, scales, tile, memory, motion, run, first, last)``.
+
+    It advances replicas first <= i < last; compiled once for every kind of geometry and mode, and kept on disk.
+    """
+    digest = _digest()
+
+    @njit(nogil=True, cache=True)
+    def stretch(mode, geometry, sizes, weights, scales, tile, memory, motion, run, first, last):
+        digest  # noqa: B018 - a part of the closure, and so of the key of the cache
+        like = _like(mode)
+        for start in range(first, last, lanes(like)):
+            _advance_tile(like, geometry, sizes, weights, scales, tile, memory, motion, run, start, last)
+
+    return stretch
