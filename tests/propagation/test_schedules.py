@@ -90,7 +90,8 @@ def test_burst_comes_in_runs_of_its_length_at_its_frequency(frequency, length):
 @given(frequency=st.floats(0.001, 1.0), length=st.integers(1, 6))
 def test_a_burst_never_exceeds_its_frequency(frequency, length):
     n_steps = 2000
-    assert len(hits(Burst(frequency, length=length), n_steps)) <= n_steps * frequency + 1e-6
+    # Frequencies are kept as fractions to one in a million.
+    assert len(hits(Burst(frequency, length=length), n_steps)) <= n_steps * (frequency + 1e-6)
 
 
 @pytest.mark.parametrize("frequency", [-0.01, 1.01, math.nan, math.inf])
@@ -180,3 +181,21 @@ def test_bad_bounds_of_an_adaptive_schedule_are_refused(values, words):
     tolerance, shortest, longest = values
     with pytest.raises(ConfigError, match=words):
         Adaptive(tolerance=tolerance, shortest=shortest, longest=longest)
+
+
+frequencies = st.one_of(st.just(0.0), st.floats(1e-5, 1.0))
+
+
+@given(
+    schedule=st.one_of(
+        st.builds(Periodic, frequencies, spread=st.sampled_from([0.0, 0.5, 0.9])),
+        st.builds(Burst, frequencies, length=st.integers(1, 5)),
+        st.builds(Adaptive, tolerance=st.just(0.1), shortest=st.integers(1, 9), longest=st.just(9)),
+    ),
+    step=st.integers(0, 5000),
+    length=st.integers(0, 400),
+)
+def test_the_next_injection_is_the_first_step_that_says_so(schedule, step, length):
+    stop = step + length
+    expected = next((later for later in range(step, stop) if schedule.is_hamiltonian(later)), stop)
+    assert schedule.next_hamiltonian(step, stop) == expected

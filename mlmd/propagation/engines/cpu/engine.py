@@ -10,7 +10,7 @@ from torch import Tensor
 from mlmd.errors import ConfigError
 from mlmd.propagation.engines.base import N_PAST_KICKS
 from mlmd.propagation.engines.cpu.geometry import compiled_geometry
-from mlmd.propagation.engines.cpu.kernel import Memory, Motion, ReplicasInLanes, Run, SingleReplica, stretch_kernel
+from mlmd.propagation.engines.cpu.kernel import Memory, Motion, NarrowTile, Run, SingleReplica, WideTile, stretch_kernel
 from mlmd.propagation.engines.cpu.lanes import LANES
 from mlmd.propagation.engines.cpu.packing import Tile, kernel_sizes, make_tile, pack_scales, pack_weights
 from mlmd.propagation.engines.eager import EagerEngine
@@ -18,8 +18,12 @@ from mlmd.propagation.frames import FrameBuffer
 from mlmd.propagation.kicks import LearnedKick
 from mlmd.state import MDState
 
-LEAST_REPLICAS_IN_LANES = 5
-"""From so many replicas on, a tile is faster than one replica after the other (measured in experiments/speed)."""
+WIDTHS = {LANES + 1: 2 * LANES, 5: LANES}
+"""Replicas in a tile, by the least number of replicas that fills it well; fewer go one after the other.
+
+A tile costs the same however few of its lanes are in use; experiments/speed measures where one replica after the other
+becomes the slower way.
+"""
 
 _EAGER = EagerEngine()
 
@@ -56,13 +60,12 @@ class NumbaEngine:
         if device.type != "cpu":
             raise ConfigError(f"engine=numba runs on the CPU, the predictor is on {device}; use engine=cuda or eager")
         n_replicas = learned.n_replicas
-        in_lanes = n_replicas >= LEAST_REPLICAS_IN_LANES
+        self._width = next((width for least, width in WIDTHS.items() if n_replicas >= least), 1)
+        self._mode = {1: SingleReplica, LANES: NarrowTile, 2 * LANES: WideTile}[self._width]()
         self._geometry = compiled_geometry(predictor.decomposition)
-        self._sizes = kernel_sizes(predictor, replicas_in_lanes=in_lanes)
-        self._mode = ReplicasInLanes() if in_lanes else SingleReplica()
-        self._weights = pack_weights(predictor, self._sizes, replicas_in_lanes=in_lanes)
+        self._sizes = kernel_sizes(predictor, self._width)
+        self._weights = pack_weights(predictor, self._sizes, self._width)
         self._scales = pack_scales(predictor)
-        self._width = LANES if in_lanes else 1
         self._kernel = stretch_kernel()
         n_threads = min(self.threads or torch.get_num_threads(), -(-n_replicas // self._width))
         self._tiles = [make_tile(self._sizes, self._width) for _ in range(n_threads)]

@@ -1,8 +1,8 @@
 """A learned stretch in one compiled call: encode, network, decode, kick and drift, step after step.
 
-One source serves two kernels. With many replicas a register holds `LANES` of them, and such a tile goes through the
-whole stretch before the next one starts, so states and weights stay in the cache. A single replica has its LSTM units
-in the lanes instead.
+One source serves three kernels. With many replicas one or two registers of them form a tile, and a tile goes through
+the whole stretch before the next one starts, so states and weights stay in the cache. A single replica has its LSTM
+units in the lanes instead.
 """
 
 import hashlib
@@ -24,7 +24,16 @@ from mlmd.propagation.engines.cpu.geometry import (
     read_row,
     write_row,
 )
-from mlmd.propagation.engines.cpu.lanes import convert, double_lanes, float_lanes, lanes, load, one_lane, store
+from mlmd.propagation.engines.cpu.lanes import (
+    convert,
+    float_lanes,
+    lanes,
+    load,
+    narrow_lanes,
+    single_lane,
+    store,
+    wide_lanes,
+)
 from mlmd.propagation.engines.cpu.network import advance_layer, say
 
 Array = np.ndarray[Any, Any]
@@ -36,8 +45,14 @@ class SingleReplica(NamedTuple):
     unused: int = 0
 
 
-class ReplicasInLanes(NamedTuple):
-    """Asks for the kernel with replicas in the lanes."""
+class NarrowTile(NamedTuple):
+    """Asks for the kernel with `LANES` replicas in the lanes."""
+
+    unused: int = 0
+
+
+class WideTile(NamedTuple):
+    """Asks for the kernel with twice as many: each weight that is read serves two registers."""
 
     unused: int = 0
 
@@ -101,14 +116,14 @@ class Run(NamedTuple):
 
 
 def _like(mode):
+    """A vector of zeros with the lanes of the kernel."""
     raise NotImplementedError("compiled only")
 
 
 @overload(_like, strict=False)
 def _like_of(mode: Any) -> Any:
-    if mode.instance_class is SingleReplica:
-        return lambda mode: one_lane(0.0)
-    return lambda mode: double_lanes(0.0)
+    filler = {SingleReplica: single_lane, NarrowTile: narrow_lanes, WideTile: wide_lanes}[mode.instance_class]
+    return lambda mode: filler(0.0)
 
 
 @njit
@@ -134,10 +149,12 @@ def _gather(sizes, tile, memory, motion, first, last, n_lanes):
                 row += 1
         for state in range(sizes.n_layers * sizes.n_window):
             layer, stagger = divmod(state, sizes.n_window)
-            for unit in range(memory.hidden.shape[2]):
+            for unit in range(sizes.n_hidden):
                 place = (state * sizes.n_hidden + unit) * n_lanes + lane
-                tile.hidden[place] = memory.hidden[layer, stagger * n_replicas + replica, unit]
-                tile.cell[place] = memory.cell[layer, stagger * n_replicas + replica, unit]
+                # Padding is set anew each time: a replica that is not a number leaves its mark there.
+                exists = unit < memory.hidden.shape[2]
+                tile.hidden[place] = memory.hidden[layer, stagger * n_replicas + replica, unit] if exists else 0.0
+                tile.cell[place] = memory.cell[layer, stagger * n_replicas + replica, unit] if exists else 0.0
 
 
 @njit
@@ -192,7 +209,7 @@ def _network(like, sizes, weights, tile, n_inputs, full):
             x, x_at, n_x = tile.hidden, at, n_hidden
         if stagger == full:
             say(like, weights, w, tile.hidden, x_at, tile.outputs, sizes.n_components, n_hidden)
-    if sizes.n_window > 1:
+    if sizes.carries == 0:
         for layer in range(sizes.n_layers):
             at = (layer * sizes.n_window + full) * n_hidden * n_lanes
             tile.hidden[at : at + n_hidden * n_lanes] = 0.0

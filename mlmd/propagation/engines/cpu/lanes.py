@@ -161,11 +161,14 @@ def _filler(vector: Vector) -> Any:
     return intrinsic(typer)
 
 
-one_lane = _filler(Vector(types.float64, 1))
+single_lane = _filler(Vector(types.float64, 1))
 """A float64 number as a vector of one lane: the same formulas then serve a single replica."""
 
-double_lanes = _filler(Vector(types.float64, LANES))
-"""A float64 vector of `LANES` numbers; LLVM keeps it in two registers."""
+narrow_lanes = _filler(Vector(types.float64, LANES))
+"""A float64 vector of `LANES` numbers."""
+
+wide_lanes = _filler(Vector(types.float64, 2 * LANES))
+"""A float64 vector of twice as many."""
 
 float_lanes = _filler(Vector(types.float32, LANES))
 """A float32 vector of `LANES` numbers: one register."""

@@ -8,7 +8,7 @@ import torch
 from mlmd.models import VelocityPredictor
 from mlmd.propagation.engines.cpu.geometry import N_FRAME_ROWS
 from mlmd.propagation.engines.cpu.lanes import LANES
-from mlmd.propagation.engines.cpu.network import UNIT_VECTORS, UNITS
+from mlmd.propagation.engines.cpu.network import N_SUMS, units_at_a_time
 
 Array = np.ndarray[Any, Any]
 
@@ -28,6 +28,7 @@ class Sizes(NamedTuple):
         n_layers: LSTM layers.
         n_hidden: units of a layer, padded with zeros to whole blocks.
         n_window: staggered states; 1 for a carried memory.
+        carries: 0 where a state begins anew once it has read its window.
         says_update: 0 where the prediction is the next velocity.
     """
 
@@ -39,6 +40,7 @@ class Sizes(NamedTuple):
     n_layers: int
     n_hidden: int
     n_window: int
+    carries: int
     says_update: int
 
     @property
@@ -82,10 +84,10 @@ def aligned_zeros(n: int, dtype: Any) -> Array:
     return array[start : start + n]
 
 
-def kernel_sizes(predictor: VelocityPredictor, *, replicas_in_lanes: bool) -> Sizes:
-    """The sizes of a predictor, with the units padded to the blocks of the kernel that will run it."""
+def kernel_sizes(predictor: VelocityPredictor, width: int) -> Sizes:
+    """The sizes of a predictor, with the units padded to the blocks of the kernel for ``width`` replicas."""
     spec, decomposition = predictor.spec, predictor.decomposition
-    block = UNITS if replicas_in_lanes else UNIT_VECTORS * LANES
+    block, carries = units_at_a_time(width), spec.memory_kind == "carried"
     return Sizes(
         n_atoms=len(spec.masses_u),
         n_features=decomposition.n_features,
@@ -94,7 +96,8 @@ def kernel_sizes(predictor: VelocityPredictor, *, replicas_in_lanes: bool) -> Si
         n_coordinates=decomposition.n_coordinates,
         n_layers=spec.n_layers,
         n_hidden=-(-spec.hidden_size // block) * block,
-        n_window=spec.memory_length or 1 if spec.memory_kind == "window" else 1,
+        n_window=1 if carries else spec.memory_length or 1,
+        carries=int(carries),
         says_update=int(predictor.says_update),
     )
 
@@ -108,17 +111,17 @@ def make_tile(sizes: Sizes, width: int) -> Tile:
         hidden=aligned_zeros(states, np.float32),
         cell=aligned_zeros(states, np.float32),
         fresh=aligned_zeros(sizes.n_hidden * width, np.float32),
-        gates=aligned_zeros(4 * max(UNITS, UNIT_VECTORS) * LANES, np.float32),
+        gates=aligned_zeros(N_SUMS * LANES, np.float32),
         outputs=aligned_zeros(sizes.n_components * width, np.float32),
     )
 
 
-def pack_weights(predictor: VelocityPredictor, sizes: Sizes, *, replicas_in_lanes: bool) -> Array:
+def pack_weights(predictor: VelocityPredictor, sizes: Sizes, width: int) -> Array:
     """All weights of the network: layer after layer, block after block of units, row after row; then the head."""
     lstm, n_hidden = predictor.network.lstm, sizes.n_hidden
-    block = UNITS if replicas_in_lanes else UNIT_VECTORS * LANES
+    block = units_at_a_time(width)
     # A block's row holds its gates; replicas in the lanes take them unit by unit, a single replica gate by gate.
-    order = (2, 0, 3, 1) if replicas_in_lanes else (2, 0, 1, 3)
+    order = (2, 0, 3, 1) if width > 1 else (2, 0, 1, 3)
     parts = []
     for layer in range(sizes.n_layers):
         w_x, w_h, b_x, b_h = (
