@@ -69,11 +69,14 @@ class EnergyAnchor:
         Returns:
             H~, [replica], eV.
         """
-        change = sum(
-            (weight * kick for weight, kick in zip(BACKWARD_DIFFERENCE, kicks, strict=True)), start=0.0 * kicks[0]
-        )
-        # In units of kicks: dt^2 v.V''v = -m v.change and dt^2 F.F / m = m u.u.
-        per_atom = velocities * velocities / 2.0 - velocities * change / 12.0 - kicks[0] * kicks[0] / 24.0
+        # In units of kicks: dt^2 v.V''v = -m v.change and dt^2 F.F / m = m u.u. Few calls, since each costs what a step
+        # of a compiled engine does.
+        newest, *earlier = kicks
+        minus_twelfth_of_change = newest * (-BACKWARD_DIFFERENCE[0] / 12.0)
+        for weight, kick in zip(BACKWARD_DIFFERENCE[1:], earlier, strict=True):
+            minus_twelfth_of_change.add_(kick, alpha=-weight / 12.0)
+        per_atom = velocities * torch.add(minus_twelfth_of_change, velocities, alpha=0.5)
+        per_atom.addcmul_(newest, newest, value=-1.0 / 24.0)
         return energy + (self._masses * per_atom).sum(dim=(-2, -1))
 
     def sample(self, state: MDState, energy: Tensor, kicks: list[Tensor]) -> None:

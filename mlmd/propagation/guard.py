@@ -37,12 +37,13 @@ class DivergenceGuard:
     def bind(self, system: System, *, device: torch.device | str) -> None:
         """Forget earlier divergences and serve a new run of ``system``."""
         equilibrium = torch.tensor(system.equilibrium_A, dtype=torch.float64, device=device)
-        self._equilibrium_distances = _distances(equilibrium)
+        self._pairs = torch.triu_indices(len(equilibrium), len(equilibrium), 1, device=device)
+        self._equilibrium_distances = self._distances(equilibrium)
         self.diverged_at = {}
 
     def check(self, state: MDState) -> MDState:
         """The state with newly diverged replicas set to NaN and noted."""
-        ratio = _distances(state.positions) / self._equilibrium_distances
+        ratio = self._distances(state.positions) / self._equilibrium_distances
         sound = ((ratio > self.shortest) & (ratio < self.longest)).all(dim=-1)
         if bool(sound.all()):
             return state
@@ -60,9 +61,8 @@ class DivergenceGuard:
         """Continue with known divergences."""
         self.diverged_at = dict(values["diverged_at"])
 
-
-def _distances(positions: Tensor) -> Tensor:
-    """Interatomic distances [..., pair] of positions [..., atom, xyz]."""
-    first, second = torch.triu_indices(positions.shape[-2], positions.shape[-2], 1, device=positions.device)
-    distances: Tensor = (positions[..., first, :] - positions[..., second, :]).norm(dim=-1)
-    return distances
+    def _distances(self, positions: Tensor) -> Tensor:
+        """Interatomic distances [..., pair] of positions [..., atom, xyz]."""
+        first, second = self._pairs
+        distances: Tensor = (positions[..., first, :] - positions[..., second, :]).norm(dim=-1)
+        return distances

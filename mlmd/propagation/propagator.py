@@ -168,6 +168,8 @@ class Propagator:
     def state_dict(self) -> dict[str, Any]:
         """Everything a restart needs, tensors and plain values."""
         anchor = self.injection.anchor
+        if self.learned is not None:
+            self.engine.settle(self.learned)
         return {
             "step": self.state.step,
             "positions": self.state.positions,

@@ -63,3 +63,7 @@ class AutoEngine:
     def follow(self, state: MDState, learned: LearnedKick, kick: Tensor) -> Tensor | None:
         """As the chosen engine does."""
         return self.chosen.follow(state, learned, kick)
+
+    def settle(self, learned: LearnedKick) -> None:
+        """As the chosen engine does."""
+        self.chosen.settle(learned)

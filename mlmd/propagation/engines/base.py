@@ -15,8 +15,9 @@ N_PAST_KICKS = 3
 class Engine(Protocol):
     """Advances learned steps; every engine gives the trajectory of the eager one within a stated tolerance.
 
-    An engine reads and advances ``learned.memory`` with the layout of the eager engine, so a run saved with one engine
-    can be continued with another. States are never changed in place.
+    An engine may keep the predictor's memory in a form of its own from one call to the next; ``settle`` brings
+    ``learned.memory`` up to date, so a run saved with one engine can be continued with another. States are never
+    changed in place.
 
     Attributes:
         name: the word that selects it, for messages and records.
@@ -57,6 +58,10 @@ class Engine(Protocol):
             The kick that would have been learned, [replica, atom, xyz], A/fs; None while the memory has no complete
             input yet.
         """
+        ...
+
+    def settle(self, learned: LearnedKick) -> None:
+        """Bring ``learned.memory`` up to date."""
         ...
 
 

@@ -36,3 +36,6 @@ class EagerEngine:
         predicted = learned.kick(state)
         learned.accept(kick)
         return predicted
+
+    def settle(self, learned: LearnedKick) -> None:
+        """Nothing to do: the memory is always up to date."""

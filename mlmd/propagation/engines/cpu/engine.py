@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from mlmd.errors import ConfigError
+from mlmd.models import PredictorState
 from mlmd.propagation.engines.base import N_PAST_KICKS
 from mlmd.propagation.engines.cpu.geometry import compiled_geometry
-from mlmd.propagation.engines.cpu.kernel import Memory, Motion, NarrowTile, Run, SingleReplica, WideTile, stretch_kernel
+from mlmd.propagation.engines.cpu.kernel import Motion, NarrowTile, Run, SingleReplica, WideTile, stretch_kernel
 from mlmd.propagation.engines.cpu.lanes import LANES
-from mlmd.propagation.engines.cpu.packing import Tile, kernel_sizes, make_tile, pack_scales, pack_weights
+from mlmd.propagation.engines.cpu.layout import Scratch, hold, kernel_sizes, make_held, make_scratch, settle
+from mlmd.propagation.engines.cpu.packing import pack_scales, pack_weights
 from mlmd.propagation.engines.eager import EagerEngine
 from mlmd.propagation.frames import FrameBuffer
 from mlmd.propagation.kicks import LearnedKick
@@ -67,12 +69,13 @@ class NumbaEngine:
         self._weights = pack_weights(predictor, self._sizes, self._width)
         self._scales = pack_scales(predictor)
         self._kernel = stretch_kernel()
-        n_threads = min(self.threads or torch.get_num_threads(), -(-n_replicas // self._width))
-        self._tiles = [make_tile(self._sizes, self._width) for _ in range(n_threads)]
-        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
         n_tiles = -(-n_replicas // self._width)
-        bounds = [min(n_tiles * i // n_threads * self._width, n_replicas) for i in range(n_threads + 1)]
-        self._shares = list(pairwise(bounds))
+        n_threads = min(self.threads or torch.get_num_threads(), n_tiles)
+        self._held = make_held(self._sizes, n_tiles=n_tiles, width=self._width)
+        self._memory: PredictorState | None = None  # whose truth the tiles hold
+        self._scratch = [make_scratch(self._sizes, self._width) for _ in range(n_threads)]
+        self._shares = list(pairwise(n_tiles * i // n_threads for i in range(n_threads + 1)))
+        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
 
     def advance(
         self, state: MDState, learned: LearnedKick, n_steps: int, *, dt_fs: float, frames: FrameBuffer
@@ -94,46 +97,29 @@ class NumbaEngine:
             # The first steps of a run have no complete input yet: there is nothing for the kernel to read.
             return _EAGER.follow(state, learned, kick)
         predicted = torch.empty_like(state.positions)
-        motion = Motion(
-            state.positions.numpy(),
-            state.velocities.numpy(),
-            predicted.unsqueeze(0).numpy(),
-            kick.contiguous().numpy(),
-            *[_NO_FRAMES] * 3,
-        )
+        moving = (state.positions.numpy(), state.velocities.numpy(), predicted.unsqueeze(0).numpy())
+        motion = Motion(*moving, kick.contiguous().numpy(), _NO_FRAMES, _NO_FRAMES, _NO_FRAMES)
         self._stretch(learned, motion, Run(0.0, state.step, 1, memory.n_seen, 0, 1))
         return predicted
 
+    def settle(self, learned: LearnedKick) -> None:
+        """Bring the memory of ``learned`` up to date with the tiles."""
+        if self._memory is learned.memory:
+            settle(self._held, learned.memory, self._sizes, self._width)
+
     def _stretch(self, learned: LearnedKick, motion: Motion, run: Run) -> None:
-        memory = learned.memory
-        assert memory.last_update is not None  # the propagator starts ML only once the memory has complete inputs
-        coordinates = torch.stack(memory.coordinates) if memory.coordinates else memory.last_update.new_empty(0, 0, 0)
-        hidden, cell = memory.network
-        arrays = Memory(*(part.numpy() for part in (hidden, cell, memory.last_update, coordinates)))
-        self._share_out(arrays, motion, run)
-        memory.coordinates = list(coordinates)
-        memory.n_seen += run.n_steps
+        """Let every thread advance its share of the tiles; the last share is this thread's own."""
+        if self._memory is not learned.memory:
+            hold(learned.memory, self._held, self._sizes, self._width)
+            self._memory = learned.memory
 
-    def _share_out(self, memory: Memory, motion: Motion, run: Run) -> None:
-        """One share of the replicas a thread; the last one is this thread's own."""
+        def work(scratch: Scratch, first: int, last: int) -> None:
+            bound = (self._mode, self._geometry, self._sizes, self._weights, self._scales, self._held)
+            self._kernel(*bound, scratch, motion, run, first, last)
 
-        def work(tile: Tile, first: int, last: int) -> None:
-            self._kernel(
-                self._mode,
-                self._geometry,
-                self._sizes,
-                self._weights,
-                self._scales,
-                tile,
-                memory,
-                motion,
-                run,
-                first,
-                last,
-            )
-
-        jobs = [(tile, *share) for tile, share in zip(self._tiles, self._shares, strict=True)]
+        jobs = [(scratch, *share) for scratch, share in zip(self._scratch, self._shares, strict=True)]
         others = [self._pool.submit(work, *job) for job in jobs[:-1]] if self._pool is not None else []
         work(*jobs[-1])
         for other in others:
             other.result()
+        learned.memory.n_seen += run.n_steps

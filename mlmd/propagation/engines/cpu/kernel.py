@@ -15,7 +15,6 @@ from numba import njit
 from numba.extending import overload
 
 from mlmd.propagation.engines.cpu.geometry import (
-    N_FRAME_ROWS,
     coordinates,
     copy_rows,
     decode,
@@ -34,6 +33,7 @@ from mlmd.propagation.engines.cpu.lanes import (
     store,
     wide_lanes,
 )
+from mlmd.propagation.engines.cpu.layout import Tile, first_input_row, n_inputs_of
 from mlmd.propagation.engines.cpu.network import advance_layer, say
 
 Array = np.ndarray[Any, Any]
@@ -55,22 +55,6 @@ class WideTile(NamedTuple):
     """Asks for the kernel with twice as many: each weight that is read serves two registers."""
 
     unused: int = 0
-
-
-class Memory(NamedTuple):
-    """The predictor's memory as `PredictorState` lays it out.
-
-    Attributes:
-        hidden: [layer, staggered state * replica, unit].
-        cell: likewise.
-        last_update: [replica, component].
-        coordinates: [frame, replica, coordinate], newest first.
-    """
-
-    hidden: Array
-    cell: Array
-    last_update: Array
-    coordinates: Array
 
 
 class Motion(NamedTuple):
@@ -127,71 +111,24 @@ def _like_of(mode: Any) -> Any:
 
 
 @njit
-def _gather(sizes, tile, memory, motion, first, last, n_lanes):
-    """Fill a tile with replicas; lanes beyond the last one repeat it."""
-    n_atoms, n_replicas = sizes.n_atoms, motion.positions.shape[0]
-    inputs = 9 * n_atoms + N_FRAME_ROWS + sizes.n_features
+def _gather(rows, row, source, first, n_lanes):
+    """Fill three rows an atom from ``row`` on; lanes beyond the last replica of [replica, atom, xyz] repeat it."""
+    n_replicas, n_atoms = source.shape[0], source.shape[1]
     for lane in range(n_lanes):
-        replica = min(first + lane, last - 1)
+        replica = min(first + lane, n_replicas - 1)
         for atom in range(n_atoms):
             for xyz in range(3):
-                row = 3 * atom + xyz
-                tile.rows[row * n_lanes + lane] = motion.positions[replica, atom, xyz]
-                tile.rows[(3 * n_atoms + row) * n_lanes + lane] = motion.velocities[replica, atom, xyz]
-                if motion.given.size > 0:
-                    tile.rows[(6 * n_atoms + row) * n_lanes + lane] = motion.given[replica, atom, xyz]
-        for component in range(sizes.n_components):
-            tile.rows[(inputs + component) * n_lanes + lane] = memory.last_update[replica, component]
-        row = inputs + sizes.n_components
-        for frame in range(sizes.n_frames - 1):
-            for coordinate in range(sizes.n_coordinates):
-                tile.rows[row * n_lanes + lane] = memory.coordinates[frame, replica, coordinate]
-                row += 1
-        for state in range(sizes.n_layers * sizes.n_window):
-            layer, stagger = divmod(state, sizes.n_window)
-            for unit in range(sizes.n_hidden):
-                place = (state * sizes.n_hidden + unit) * n_lanes + lane
-                # Padding is set anew each time: a replica that is not a number leaves its mark there.
-                exists = unit < memory.hidden.shape[2]
-                tile.hidden[place] = memory.hidden[layer, stagger * n_replicas + replica, unit] if exists else 0.0
-                tile.cell[place] = memory.cell[layer, stagger * n_replicas + replica, unit] if exists else 0.0
+                rows[(row + 3 * atom + xyz) * n_lanes + lane] = source[replica, atom, xyz]
 
 
 @njit
-def _scatter(sizes, tile, memory, motion, first, last, n_lanes):
-    """Return the replicas of a tile to where they came from."""
-    n_atoms, n_replicas = sizes.n_atoms, motion.positions.shape[0]
-    inputs = 9 * n_atoms + N_FRAME_ROWS + sizes.n_features
-    for replica in range(first, min(first + n_lanes, last)):
-        lane = replica - first
-        for atom in range(n_atoms):
-            for xyz in range(3):
-                row = 3 * atom + xyz
-                motion.positions[replica, atom, xyz] = tile.rows[row * n_lanes + lane]
-                motion.velocities[replica, atom, xyz] = tile.rows[(3 * n_atoms + row) * n_lanes + lane]
-        for component in range(sizes.n_components):
-            memory.last_update[replica, component] = tile.rows[(inputs + component) * n_lanes + lane]
-        row = inputs + sizes.n_components
-        for frame in range(sizes.n_frames - 1):
-            for coordinate in range(sizes.n_coordinates):
-                memory.coordinates[frame, replica, coordinate] = tile.rows[row * n_lanes + lane]
-                row += 1
-        for state in range(sizes.n_layers * sizes.n_window):
-            layer, stagger = divmod(state, sizes.n_window)
-            for unit in range(memory.hidden.shape[2]):
-                place = (state * sizes.n_hidden + unit) * n_lanes + lane
-                memory.hidden[layer, stagger * n_replicas + replica, unit] = tile.hidden[place]
-                memory.cell[layer, stagger * n_replicas + replica, unit] = tile.cell[place]
-
-
-@njit
-def _keep(target, rows, row, first, last, n_lanes):
+def _scatter(rows, row, target, first, n_lanes):
     """Write three rows an atom from ``row`` on to a target [replica, atom, xyz]."""
-    n_atoms = target.shape[1]
-    for replica in range(first, min(first + n_lanes, last)):
+    n_replicas, n_atoms = target.shape[0], target.shape[1]
+    for lane in range(min(n_lanes, n_replicas - first)):
         for atom in range(n_atoms):
             for xyz in range(3):
-                target[replica, atom, xyz] = rows[(row + 3 * atom + xyz) * n_lanes + replica - first]
+                target[first + lane, atom, xyz] = rows[(row + 3 * atom + xyz) * n_lanes + lane]
 
 
 @njit
@@ -221,8 +158,7 @@ def _predict(like, geometry, sizes, weights, scales, tile, full):
     """Read the state of a tile and write the components of its kick and the kick itself."""
     rows, n_atoms, n_lanes = tile.rows, sizes.n_atoms, lanes(like)
     n_components = sizes.n_components
-    features = 9 * n_atoms + N_FRAME_ROWS
-    n_inputs = sizes.n_features + n_components + sizes.n_frames * sizes.n_coordinates
+    features, n_inputs = first_input_row(sizes), n_inputs_of(sizes)
     said = features + n_inputs
     encode(geometry, rows, features, n_atoms, like)
     if sizes.n_frames > 0:
@@ -253,35 +189,36 @@ def _predict(like, geometry, sizes, weights, scales, tile, full):
 
 
 @njit
-def _advance_tile(like, geometry, sizes, weights, scales, tile, memory, motion, run, first, last):
+def _advance_tile(like, geometry, sizes, weights, scales, tile, motion, run, first):
     rows, n_atoms, n_lanes = tile.rows, sizes.n_atoms, lanes(like)
-    kick, update = 6 * n_atoms, 9 * n_atoms + N_FRAME_ROWS + sizes.n_features
-    said = update + sizes.n_components + sizes.n_frames * sizes.n_coordinates
-    _gather(sizes, tile, memory, motion, first, last, n_lanes)
+    velocities, kick, update = 3 * n_atoms, 6 * n_atoms, first_input_row(sizes) + sizes.n_features
+    said = first_input_row(sizes) + n_inputs_of(sizes)
+    _gather(rows, 0, motion.positions, first, n_lanes)
+    _gather(rows, velocities, motion.velocities, first, n_lanes)
     for i in range(run.n_steps):
-        full = (run.n_seen + i + 1) % sizes.n_window
-        _predict(like, geometry, sizes, weights, scales, tile, full)
-        if motion.given.size > 0:
-            project(geometry, rows, kick, update, n_atoms, like)
-            decode(geometry, rows, said, kick, n_atoms, like)
-            _keep(motion.kicks[0], rows, kick, first, last, n_lanes)
-            break
+        _predict(like, geometry, sizes, weights, scales, tile, (run.n_seen + i + 1) % sizes.n_window)
         decode(geometry, rows, said, kick, n_atoms, like)
+        if motion.given.size > 0:
+            _scatter(rows, kick, motion.kicks[0], first, n_lanes)
+            _gather(rows, kick, motion.given, first, n_lanes)
+            project(geometry, rows, kick, update, n_atoms, like)
+            return
         copy_rows(rows, said, update, sizes.n_components, like)
         left = run.n_steps - 1 - i
         if left < len(motion.kicks):
-            _keep(motion.kicks[left], rows, kick, first, last, n_lanes)
+            _scatter(rows, kick, motion.kicks[left], first, n_lanes)
         since = run.step + i - run.first_frame
         if since % run.every == 0:
             frame = since // run.every
-            _keep(motion.frame_positions[frame], rows, 0, first, last, n_lanes)
-            _keep(motion.frame_velocities[frame], rows, 3 * n_atoms, first, last, n_lanes)
-            _keep(motion.frame_kicks[frame], rows, kick, first, last, n_lanes)
+            _scatter(rows, 0, motion.frame_positions[frame], first, n_lanes)
+            _scatter(rows, velocities, motion.frame_velocities[frame], first, n_lanes)
+            _scatter(rows, kick, motion.frame_kicks[frame], first, n_lanes)
         for row in range(3 * n_atoms):
-            velocity = read_row(rows, 3 * n_atoms + row, like) + read_row(rows, kick + row, like)
-            write_row(rows, 3 * n_atoms + row, velocity)
+            velocity = read_row(rows, velocities + row, like) + read_row(rows, kick + row, like)
+            write_row(rows, velocities + row, velocity)
             write_row(rows, row, read_row(rows, row, like) + run.dt_fs * velocity)
-    _scatter(sizes, tile, memory, motion, first, last, n_lanes)
+    _scatter(rows, 0, motion.positions, first, n_lanes)
+    _scatter(rows, velocities, motion.velocities, first, n_lanes)
 
 
 def _digest() -> str:
@@ -294,17 +231,19 @@ def _digest() -> str:
 
 @cache
 def stretch_kernel() -> Any:
-    """The kernel ``stretch(mode, geometry, sizes, weights, scales, tile, memory, motion, run, first, last)``.
+    """The kernel ``stretch(mode, geometry, sizes, weights, scales, held, scratch, motion, run, first, last)``.
 
-    It advances replicas first <= i < last; compiled once for every kind of geometry and mode, and kept on disk.
+    It advances the tiles first <= i < last; compiled once for every kind of geometry and mode, and kept on disk.
     """
     digest = _digest()
 
     @njit(nogil=True, cache=True)
-    def stretch(mode, geometry, sizes, weights, scales, tile, memory, motion, run, first, last):
+    def stretch(mode, geometry, sizes, weights, scales, held, scratch, motion, run, first, last):
         digest  # noqa: B018 - a part of the closure, and so of the key of the cache
         like = _like(mode)
-        for start in range(first, last, lanes(like)):
-            _advance_tile(like, geometry, sizes, weights, scales, tile, memory, motion, run, start, last)
+        for i in range(first, last):
+            own = (scratch.inputs, scratch.fresh, scratch.gates, scratch.outputs)
+            tile = Tile(held.rows[i], held.hidden[i], held.cell[i], *own)
+            _advance_tile(like, geometry, sizes, weights, scales, tile, motion, run, i * lanes(like))
 
     return stretch
