@@ -3,17 +3,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from contracts.engine import EngineContract, assert_same, roll
+from contracts.engine import EPSILON, EngineContract, assert_same, roll
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numba import njit
 
 from mlmd.errors import ConfigError
+from mlmd.models import VelocityPredictor
 from mlmd.propagation import Adaptive, EagerEngine
 from mlmd.propagation.engines.cpu import NumbaEngine, has_compiled_form
 from mlmd.propagation.engines.cpu.lanes import LANES, float_lanes, load, store
 from mlmd.propagation.engines.cpu.network import _tanh_ratio
 from mlmd.propagation.frames import FrameBuffer
+from mlmd.propagation.kicks import LearnedKick
+from mlmd.state import MDState
 from mlmd.systems import VibratingRegime
 
 VARIANTS = [
@@ -152,3 +155,29 @@ def test_an_unknown_decomposition_is_refused(hcl_morse: Any, float_predictor: An
     assert not has_compiled_form(predictor.decomposition)
     with pytest.raises(ConfigError, match="engine=numba has no compiled form of Unheard; use engine=eager"):
         roll(hcl_morse, predictor, rotating_states(hcl_morse, 1), NumbaEngine(), n_steps=2)
+
+
+@pytest.mark.parametrize("n_replicas", [1, 6])
+@pytest.mark.parametrize("coordinate_frames", [0, 2])
+def test_many_atoms(n_replicas: int, coordinate_frames: int, make_spec: Any) -> None:
+    """Fifteen components in the lab frame, against the eager engine."""
+    atoms = {"symbols": ("C",) * 5, "masses_u": (12.0, 13.0, 14.0, 15.0, 16.0)}
+    spec = make_spec(components="cartesian", target="velocity", coordinate_frames=coordinate_frames, **atoms)
+    predictor = VelocityPredictor(spec).eval()
+    torch.nn.init.normal_(predictor.network.head.weight, std=0.1)
+    features, targets = torch.randn(400, 30 + 15 * coordinate_frames), torch.randn(400, 15)
+    predictor.scaling.fit(features.double(), targets.double(), noise=0.1)
+    state = MDState(0, *torch.randn(2, n_replicas, 5, 3, dtype=torch.float64))
+    kick = torch.randn(n_replicas, 5, 3, dtype=torch.float64)
+    ends = []
+    for engine in (EagerEngine(), NumbaEngine()):
+        learned = LearnedKick(predictor, n_replicas)
+        engine.bind(learned)
+        frames = FrameBuffer(state, first_step=0, n_steps=8)
+        with torch.no_grad():
+            for _ in range(2):  # the first gives the last update
+                engine.follow(state, learned, kick)
+            end, kicks = engine.advance(state, learned, 8, dt_fs=0.5, frames=frames)
+        ends.append((end.positions, kicks, frames.velocities))
+    for expected, actual in zip(*ends, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0.0, atol=8 * 8 * EPSILON * float(expected.abs().max()))
