@@ -21,6 +21,7 @@ class LabCartesian(Decomposition[Frame]):
         self.n_atoms = len(masses_u)
         self.n_features = self.n_components = self.n_coordinates = 3 * self.n_atoms
         self.weights = tuple(mass / sum(masses_u) for mass in masses_u)
+        self._weights: dict[torch.device, Tensor] = {}
 
     def frame(self, positions: Tensor, velocities: Tensor) -> Frame:
         """Nothing to derive: the lab frame is always there."""
@@ -40,7 +41,10 @@ class LabCartesian(Decomposition[Frame]):
 
     def coordinates(self, frame: Frame, positions: Tensor) -> Tensor:
         """Positions relative to the centre of mass, [..., 3 N], A."""
-        weights = positions.new_tensor(self.weights).unsqueeze(-1)
+        # Kept by device: making it anew copies from the host, which a GPU would have to wait for at every step.
+        if positions.device not in self._weights:
+            self._weights[positions.device] = positions.new_tensor(self.weights).unsqueeze(-1)
+        weights = self._weights[positions.device]
         return (positions - (weights * positions).sum(dim=-2, keepdim=True)).flatten(-2)
 
 

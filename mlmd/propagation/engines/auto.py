@@ -23,7 +23,6 @@ class AutoEngine:
 
     Attributes:
         chosen: the engine at work.
-        reason: why it was chosen, for the user.
     """
 
     name = "auto"
@@ -31,23 +30,23 @@ class AutoEngine:
     def __init__(self, *, threads: int | None = None) -> None:
         self.threads = threads
         self.chosen: Engine = EagerEngine()
-        self.reason = "not bound yet"
+        self.description = self.name
 
     def bind(self, learned: LearnedKick) -> None:
         """Choose and bind."""
         self.chosen, why = self._choose(learned)
         self.chosen.bind(learned)
-        replicas = "1 replica" if learned.n_replicas == 1 else f"{learned.n_replicas} replicas"
-        self.reason = f"{self.chosen.name}, {replicas} {why}"
+        self.description = f"auto took {self.chosen.description} {why}"
 
     def _choose(self, learned: LearnedKick) -> tuple[Engine, str]:
+        """An engine, and why it was taken."""
         device = learned.predictor.network.head.weight.device
         if device.type == "cpu":
             from mlmd.propagation.engines.cpu import NumbaEngine, has_compiled_form
 
             if has_compiled_form(learned.predictor.decomposition):
                 return NumbaEngine(threads=self.threads), "on the CPU"
-            return EagerEngine(), "on the CPU, this decomposition has no compiled form"
+            return EagerEngine(), "since this decomposition has no compiled form"
         if device.type == "cuda" and importlib.util.find_spec("triton") is not None:
             from mlmd.propagation.engines.cuda import CudaEngine
 

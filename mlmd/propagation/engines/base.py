@@ -20,10 +20,14 @@ class Engine(Protocol):
     changed in place.
 
     Attributes:
-        name: the word that selects it, for messages and records.
+        name: the word that selects it.
+        description: what serves the rollout at hand, for the user; the name before one is bound.
     """
 
     name: str
+
+    @property
+    def description(self) -> str: ...  # noqa: D102
 
     def bind(self, learned: LearnedKick) -> None:
         """Serve the rollout of ``learned`` from now on; weights are read here, once."""
@@ -63,6 +67,15 @@ class Engine(Protocol):
     def settle(self, learned: LearnedKick) -> None:
         """Bring ``learned.memory`` up to date."""
         ...
+
+
+def count_replicas(n_replicas: int) -> str:
+    """In words.
+
+    >>> count_replicas(1)
+    '1 replica'
+    """
+    return "1 replica" if n_replicas == 1 else f"{n_replicas:,} replicas"
 
 
 def drift(state: MDState, kick: Tensor, *, dt_fs: float) -> MDState:

@@ -13,6 +13,7 @@ class EagerEngine:
     """The reference for every other engine: any device, any decomposition, differentiable."""
 
     name = "eager"
+    description = "eager"
 
     def bind(self, learned: LearnedKick) -> None:
         """Nothing to prepare: the predictor is called as it is."""

@@ -14,7 +14,7 @@ def test_takes_the_compiled_engine_on_the_cpu_and_says_so(
     chosen = roll(hcl_morse, predictor, states, auto, n_steps=40)[1]
     assert isinstance(auto.chosen, NumbaEngine)
     assert auto.chosen.threads == 2
-    assert auto.reason == "numba, 3 replicas on the CPU"
+    assert auto.description == "auto took numba, 3 replicas, 2 threads on the CPU"
     assert torch.equal(chosen.positions, roll(hcl_morse, predictor, states, NumbaEngine(), n_steps=40)[1].positions)
 
 
@@ -33,4 +33,4 @@ def test_takes_the_eager_engine_where_nothing_is_compiled(
     auto = AutoEngine()
     roll(hcl_morse, predictor, rotating_states(hcl_morse, 1), auto, n_steps=20)
     assert isinstance(auto.chosen, EagerEngine)
-    assert auto.reason == "eager, 1 replica on the CPU, this decomposition has no compiled form"
+    assert auto.description == "auto took eager since this decomposition has no compiled form"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.models import PredictorState
-from mlmd.propagation.engines.base import N_PAST_KICKS
+from mlmd.propagation.engines.base import N_PAST_KICKS, count_replicas
 from mlmd.propagation.engines.cpu.geometry import compiled_geometry
 from mlmd.propagation.engines.cpu.kernel import Motion, NarrowTile, Run, SingleReplica, WideTile, stretch_kernel
 from mlmd.propagation.engines.cpu.lanes import LANES
@@ -50,6 +50,7 @@ class NumbaEngine:
         if threads is not None and threads < 1:
             raise ConfigError(f"engine.threads = {threads} must be at least 1")
         self.threads = threads
+        self.description = self.name
 
     def bind(self, learned: LearnedKick) -> None:
         """Pack the weights.
@@ -76,6 +77,8 @@ class NumbaEngine:
         self._scratch = [make_scratch(self._sizes, self._width) for _ in range(n_threads)]
         self._shares = list(pairwise(n_tiles * i // n_threads for i in range(n_threads + 1)))
         self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
+        threads = "1 thread" if n_threads == 1 else f"{n_threads} threads"
+        self.description = f"numba, {count_replicas(n_replicas)}, {threads}"
 
     def advance(
         self, state: MDState, learned: LearnedKick, n_steps: int, *, dt_fs: float, frames: FrameBuffer
