@@ -5,6 +5,7 @@ makes v_{n+1/2}, the drift makes r_{n+1}. The on-step velocity, for energies, is
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -69,13 +70,13 @@ class Trajectory:
         """v_{n+1/2} of every frame, the velocities that a predictor is to find, A/fs."""
         return self.velocities + 0.5 * self.kicks
 
-    def frames(self, start: int, stop: int) -> "Trajectory":
-        """The frames start <= i < stop, as views."""
+    def frames(self, start: int, stop: int, replicas: slice = slice(None)) -> "Trajectory":
+        """The frames start <= i < stop of some replicas, as views."""
         return Trajectory(
             self.steps[start:stop],
-            self.positions[:, start:stop],
-            self.velocities[:, start:stop],
-            self.kicks[:, start:stop],
+            self.positions[replicas, start:stop],
+            self.velocities[replicas, start:stop],
+            self.kicks[replicas, start:stop],
         )
 
     def to(self, device: torch.device | str) -> "Trajectory":
@@ -83,6 +84,23 @@ class Trajectory:
         return Trajectory(
             self.steps.to(device), self.positions.to(device), self.velocities.to(device), self.kicks.to(device)
         )
+
+
+class FrameSource(Protocol):
+    """Frames that are taken stretch by stretch: a `Trajectory`, or a file that is too large to be one."""
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        ...
+
+    @property
+    def n_replicas(self) -> int:
+        """Number of replicas."""
+        ...
+
+    def frames(self, start: int, stop: int, replicas: slice = ...) -> Trajectory:
+        """The frames start <= i < stop of some replicas."""
+        ...
 
 
 def join_frames(parts: list[Trajectory]) -> Trajectory:

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mlmd.commands.objects import (
     Values,
@@ -21,21 +22,20 @@ from mlmd.commands.objects import (
     short_name,
 )
 from mlmd.commands.outputs import RunFiles, peak_memory_MB, read_config
-from mlmd.commands.progress import StepBar, say, say_diverged
+from mlmd.commands.progress import say, say_diverged
+from mlmd.commands.record import RecordingPlan, record
 from mlmd.commands.report import draw_rollouts
 from mlmd.config import build
 from mlmd.data.generation import draw_initial, trajectory_metadata
-from mlmd.data.recorder import FrameRecorder
-from mlmd.data.store import read_trajectory
+from mlmd.data.store import TrajectoryFile
 from mlmd.data.xyz import write_extended_xyz
 from mlmd.errors import ConfigError, DataError
 from mlmd.models import VelocityPredictor
 from mlmd.propagation import Propagator, reference_propagator
 from mlmd.reporting.console import print_summary
 from mlmd.reporting.style import RunLabel
-from mlmd.state import Trajectory, join_frames
 from mlmd.systems import System
-from mlmd.training.rollouts import judge_rollout
+from mlmd.training.rollouts import survey_system
 
 INTERRUPTED = 130
 """Exit code of a process ended from the keyboard, by the custom of shells."""
@@ -43,7 +43,9 @@ INTERRUPTED = 130
 MIN_FRAMES_PER_PERIOD = 8
 """Fewer frames a period than this blur phases; two would be the limit of what a spectrum can tell at all."""
 
-POSITIVE = ("n_steps", "n_replicas", "start_step", "every", "chunk_steps")
+REFERENCE_FILE = "reference.h5"
+
+POSITIVE = ("n_steps", "n_replicas", "start_step", "every")
 
 
 def simulate(
@@ -88,6 +90,7 @@ def simulate(
         predictor=predictor.to(device),
         start_step=values["start_step"],
         device=device,
+        engine=build(values["engine"], "engine"),
     )
     files = RunFiles(Path(folder), values, overrides=overrides)
     label = RunLabel(
@@ -102,28 +105,69 @@ def simulate(
     )
     say(f"mlmd: {label.title}, {injection_name}, {values['n_replicas']} replicas, {values['n_steps']} steps")
     _say_departures(chosen, trained)
-    files.begin()
+    _begin(files, resumes=resumes)
+    plan = RecordingPlan(
+        n_steps=values["n_steps"],
+        every=values["every"],
+        chunk_steps=values["chunk_steps"],
+        identity=_identity(values, predictor),
+        resumes=resumes,
+    )
     initial = draw_initial(system, regime, values["n_replicas"], seed=values["seed"], purpose="simulation")
-    propagator.start(*initial)
+    try:
+        metrics = _run(_Job(values, files, label, propagator, initial, plan), began=began)
+    except KeyboardInterrupt:
+        say(f"interrupted; go on with: python simulate.py resume={files.folder}")
+        raise SystemExit(INTERRUPTED) from None
+    print_summary(metrics, files.folder, f"{label.title}, {injection_name}")
+    return metrics
+
+
+@dataclass(frozen=True)
+class _Job:
+    values: Values
+    files: RunFiles
+    label: RunLabel
+    propagator: Propagator
+    initial: tuple[Tensor, Tensor]
+    plan: RecordingPlan
+
+    @property
+    def name(self) -> str:
+        """Of the injection, for reports."""
+        return str(self.values["injection_name"])
+
+
+def _begin(files: RunFiles, *, resumes: bool) -> None:
+    """Start the run's folder; of an earlier run in the same folder nothing may pass for this one's."""
+    files.begin()
+    if not resumes:
+        for left_behind in ("metrics.json", REFERENCE_FILE, "trajectory_*.xyz"):
+            for path in files.folder.glob(left_behind):
+                path.unlink()
+
+
+def _run(job: _Job, *, began: float) -> dict[str, float]:
+    """Propagate, store, judge and report; each stage is taken up where a killed run left it."""
+    system, values, files = job.propagator.system, job.values, job.files
+    target = files.folder / "trajectory.h5"
     metadata = trajectory_metadata(system, seed=values["seed"]) | {
         "checkpoint": str(Path(values["checkpoint"]).resolve()),
         "injection": values["injection"],
         "start_step": values["start_step"],
+        "provenance": files.provenance,
     }
-    target = files.folder / "trajectory.h5"
-    recorder = FrameRecorder(target, identity=_identity(values, predictor))
-    _propagate(propagator, values, recorder, metadata | {"provenance": files.provenance})
-    simulate_s = time.perf_counter() - began
-    trajectory, _ = read_trajectory(target)
-    metrics: dict[str, float] = {"cost/simulate_s": simulate_s}
+    recorded = record(job.propagator, job.initial, target, job.plan, name=job.name, metadata=metadata)
+    metrics: dict[str, float] = {"cost/simulate_s": time.perf_counter() - began}
     if values["judge"]:
-        metrics |= _judge(trajectory, propagator, values, injection_name, files, label)
+        scores = _judge(target, job) | recorded["counts"]
+        metrics |= {f"rollout/{job.name}/{quantity}": value for quantity, value in scores.items()}
     if values["xyz"]:
-        _write_xyz(trajectory, files.folder, system)
+        _write_xyz(target, files.folder, system, keep=job.plan.resumes)
     metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
     files.write_metrics(metrics)
-    say_diverged(injection_name, propagator.guard.diverged_at, n_replicas=values["n_replicas"])
-    print_summary(metrics, files.folder, f"{label.title}, {injection_name}")
+    diverged_at = {int(replica): step for replica, step in recorded["diverged_at"].items()}
+    say_diverged(job.name, diverged_at, n_replicas=values["n_replicas"])
     return metrics
 
 
@@ -143,6 +187,8 @@ def _check_numbers(values: Values) -> None:
     for name in POSITIVE:
         if values[name] is None or values[name] < 1:
             raise ConfigError(f"{name} = {values[name]} must be at least 1")
+    if values["chunk_steps"] is not None and values["chunk_steps"] < 1:
+        raise ConfigError(f"chunk_steps = {values['chunk_steps']} must be at least 1, or null")
     if values["n_steps"] <= values["start_step"]:
         raise ConfigError(
             f"n_steps = {values['n_steps']} ends before ML starts: it must exceed start_step = {values['start_step']}"
@@ -173,29 +219,6 @@ def _say_departures(chosen: Values, trained: Values) -> None:
             say(f"note: trained with {name} {was}, now {now if now != was else 'with other values'}")
 
 
-def _propagate(propagator: Propagator, values: Values, recorder: FrameRecorder, metadata: Mapping[str, Any]) -> None:
-    """Advance chunk by chunk into the recorder; what a killed run committed is not simulated again."""
-    committed = recorder.restart_state()
-    if committed is not None:
-        propagator.load_state_dict(committed["propagator"])
-        metadata = committed["metadata"]
-        say(f"resuming at step {propagator.state.step} of {values['n_steps']}")
-    bar = StepBar()
-    n_steps, chunk, every = values["n_steps"], values["chunk_steps"], values["every"]
-    try:
-        while propagator.state.step < n_steps:
-            frames = propagator.advance(min(chunk, n_steps - propagator.state.step), every=every)
-            if len(frames):
-                recorder.append(frames.to("cpu"))
-            recorder.commit({"propagator": propagator.state_dict(), "metadata": dict(metadata)})
-            bar(values["injection_name"], propagator.state.step, n_steps)
-    except KeyboardInterrupt:
-        bar.close()
-        say(f"interrupted; go on with: python simulate.py resume={recorder.path.parent}")
-        raise SystemExit(INTERRUPTED) from None
-    recorder.finish(metadata)
-
-
 def _identity(values: Values, predictor: VelocityPredictor) -> str:
     """A digest of all that decides the frames, weights included: a checkpoint of the same name may be another one."""
     deciding = {key: value for key, value in values.items() if key not in ("resume", "judge", "xyz", "threads")}
@@ -205,35 +228,36 @@ def _identity(values: Values, predictor: VelocityPredictor) -> str:
     return digest.hexdigest()
 
 
-def _judge(
-    trajectory: Trajectory, propagator: Propagator, values: Values, name: str, files: RunFiles, label: RunLabel
-) -> dict[str, float]:
+def _judge(target: Path, job: _Job) -> dict[str, float]:
     """Scores against reference dynamics from the same states; its force calls judge and are nobody's."""
-    system = propagator.system
-    reference = reference_propagator(system, device=propagator.device)
-    reference.start(
-        *draw_initial(system, make_regime(values), values["n_replicas"], seed=values["seed"], purpose="simulation")
+    system, values = job.propagator.system, job.values
+    reference = job.files.folder / REFERENCE_FILE
+    record(
+        reference_propagator(system, device=job.propagator.device),
+        job.initial,
+        reference,
+        replace(job.plan, identity=f"{job.plan.identity} reference"),
+        name="reference",
+        metadata=trajectory_metadata(system, seed=values["seed"]) | {"provenance": job.files.provenance},
     )
-    parts, bar = [], StepBar()
-    while reference.state.step < values["n_steps"]:
-        steps = min(values["chunk_steps"], values["n_steps"] - reference.state.step)
-        parts.append(reference.advance(steps, every=values["every"]).to("cpu"))
-        bar("reference", reference.state.step, values["n_steps"])
     first = -(-values["start_step"] // values["every"])
-    learned = trajectory.frames(first, len(trajectory))
-    true = join_frames(parts).frames(first, len(trajectory))
-    result = judge_rollout(learned, true, propagator)
-    draw_rollouts(files.figures, {name: learned}, true, label=label, system=system)
-    return {f"rollout/{name}/{quantity}": value for quantity, value in result.metrics.items()}
+    with TrajectoryFile(target) as learned, TrajectoryFile(reference) as true:
+        survey = survey_system({job.name: learned}, true, system, first=first)
+    draw_rollouts(job.files.figures, survey.curves, label=job.label)
+    return survey.scores[job.name]
 
 
-def _write_xyz(trajectory: Trajectory, folder: Path, system: System) -> None:
-    for replica in range(trajectory.n_replicas):
-        write_extended_xyz(
-            folder / f"trajectory_{replica:04d}.xyz",
-            trajectory,
-            symbols=system.symbols,
-            masses_u=system.masses_u,
-            dt_fs=system.dt_fs,
-            replica=replica,
-        )
+def _write_xyz(target: Path, folder: Path, system: System, *, keep: bool) -> None:
+    """One file a replica; with ``keep`` those that are there, whole as they are, are not written again."""
+    with TrajectoryFile(target) as trajectory:
+        for replica in range(trajectory.n_replicas):
+            path = folder / f"trajectory_{replica:04d}.xyz"
+            if not (keep and path.exists()):
+                write_extended_xyz(
+                    path,
+                    trajectory,
+                    symbols=system.symbols,
+                    masses_u=system.masses_u,
+                    dt_fs=system.dt_fs,
+                    replica=replica,
+                )

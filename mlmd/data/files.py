@@ -66,16 +66,25 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _sync(temporary)
-        temporary.replace(target)
-        # Some network file systems cannot sync a folder; the file itself is safe by now.
-        with contextlib.suppress(OSError):
-            _sync(target.parent)
+        put_in_place(temporary, target)
     except OSError as error:
         raise unwritable(target, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def put_in_place(source: Path, target: Path) -> None:
+    """Give a finished file its name once its bytes are on the disk (fsync).
+
+    Raises:
+        OSError: the operating system refused it.
+    """
+    _sync(source)
+    source.replace(target)
+    # Some network file systems cannot sync a folder; the file itself is safe by now.
+    with contextlib.suppress(OSError):
+        _sync(target.parent)
 
 
 def remove_temporaries(path: str | Path) -> None:

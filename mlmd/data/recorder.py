@@ -1,14 +1,13 @@
 """Recording of long runs in bounded memory, such that a run killed at any moment goes on as if it never stopped.
 
-Beside the target lies a folder ``<target>.parts`` with one trajectory file per appended stretch and one restart file. A
-stretch counts only once a restart file written after it says so: what a killed run left beyond its last restart file is
-deleted and simulated again.
+Beside the target lies a folder ``<target>.unfinished`` with the frames so far, at their places in the file to be, and a
+restart file. Frames count only once a restart file written after them says so, and vouches for them with their hashes:
+what a killed run wrote beyond is written over.
 """
 
 import contextlib
 import io
 import pickle
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from typing import Any
 import torch
 
 from mlmd.data.checkpoint_file import load_plain_file
-from mlmd.data.files import atomic_path, remove_temporaries, require_writable_folder, unwritable
-from mlmd.data.store import read_trajectory, write_chunks, write_trajectory
+from mlmd.data.files import atomic_path, put_in_place, require_writable_folder, unwritable
+from mlmd.data.frame_file import FrameFile
+from mlmd.data.layout import FrameShape
+from mlmd.data.store import read_metadata
 from mlmd.errors import DataError
 from mlmd.state import Trajectory
 
@@ -27,35 +28,35 @@ _FORMAT_VERSION = 1
 class FrameRecorder:
     """Takes the frames of a run stretch by stretch; opening it again after a crash goes on at the last commit.
 
-    One process at a time may record into a target.
+    Every frame is written once and hashed once. One process at a time may record into a target.
 
     Args:
         path: the trajectory file that `finish` is to leave.
         identity: text that is the same exactly for the same run, such as a digest of its configuration.
+        n_frames: frames of the whole run.
 
     Raises:
-        DataError: the folder cannot be written, or holds the parts of another run or damaged ones.
+        DataError: the folder cannot be written, or holds the frames of another run or damaged ones.
     """
 
-    def __init__(self, path: str | Path, *, identity: str) -> None:
+    def __init__(self, path: str | Path, *, identity: str, n_frames: int) -> None:
         self.path = Path(path)
-        self.parts_folder = self.path.with_name(f"{self.path.name}.parts")
-        self._discarded_folder = self.path.with_name(f".{self.path.name}.parts.discarded")
-        self._restart_file = self.parts_folder / "restart.pt"
+        self.folder = _folder_of(self.path)
+        self._frames_file, self._restart_file = self.folder / "frames.h5", self.folder / "restart.pt"
         self._identity = identity
-        self._n_frames = 0
+        self._total = n_frames
+        self._file: FrameFile | None = None
         require_writable_folder(self.path.parent)
-        require_writable_folder(self.parts_folder)
-        with _writing(self.parts_folder):
-            remove_temporaries(self.path)
-            _remove_folder(self._discarded_folder)
-            for left_behind in self.parts_folder.glob(".*"):
+        require_writable_folder(self.folder)
+        with _writing(self.folder):
+            for left_behind in self.folder.glob("*.tmp"):
                 left_behind.unlink()
+            if _is_left_behind(self.folder, self.path):
+                self._restart_file.unlink()
         if self._restart_file.exists():
-            self._n_frames = self._read_restart()["n_frames"]
-            self._drop_uncommitted()
-        elif any(self.parts_folder.iterdir()):
-            raise DataError(f"{self.parts_folder} has no restart file; delete the folder to start the run over")
+            self._open(self._read_restart())
+        elif any(self.folder.iterdir()):
+            raise DataError(f"{self.folder} has no restart file; delete the folder to start the run over")
         else:
             # From here on the folder belongs to this run.
             self._write_restart(None)
@@ -63,19 +64,20 @@ class FrameRecorder:
     @property
     def n_frames(self) -> int:
         """Number of frames recorded so far."""
-        return self._n_frames
+        return 0 if self._file is None else self._file.n_written
 
     def append(self, chunk: Trajectory) -> None:
         """Write the frames that follow the ones recorded so far.
 
         Raises:
-            DataError: they cannot be written.
+            DataError: they cannot be written, or do not fit those before them.
         """
         if len(chunk) == 0:
             return
-        stop = self._n_frames + len(chunk)
-        write_trajectory(self.parts_folder / f"{self._n_frames:012d}-{stop:012d}.h5", chunk, metadata={})
-        self._n_frames = stop
+        with _writing(self._frames_file):
+            if self._file is None:
+                self._file = FrameFile(self._frames_file, FrameShape.of(chunk, self._total))
+            self._file.write(chunk)
 
     def commit(self, state: Mapping[str, Any]) -> None:
         """Make the frames recorded so far, and the state to go on from, the point to restart at.
@@ -99,55 +101,39 @@ class FrameRecorder:
         return state
 
     def finish(self, metadata: Mapping[str, Any]) -> str:
-        """Merge all parts into the target, one in memory at a time, and remove them.
+        """Make what was recorded the target, in a time that does not depend on its length.
 
         Args:
-            metadata: of the trajectory, see `write_trajectory`.
+            metadata: of the trajectory, see `write_trajectory`; the identity is stored beside it.
 
         Returns:
             The digest of the target: the one that writing all frames at once would give.
 
         Raises:
-            DataError: nothing was recorded, a part is damaged, or the target cannot be written.
+            DataError: frames are missing, or the target cannot be written.
         """
-        if self._n_frames == 0:
+        if self._file is None:
             raise DataError(f"cannot write {self.path}: no frames were recorded; run at least one step")
-        sha256 = write_chunks(self.path, self._chunks(), n_frames=self._n_frames, metadata=metadata)
-        with _writing(self.parts_folder):
-            # Renamed first: a folder half deleted would look like a damaged run.
-            self.parts_folder.rename(self._discarded_folder)
-            _remove_folder(self._discarded_folder)
+        with _writing(self.path):
+            sha256 = self._file.finish({**metadata, "identity": self._identity})
+            put_in_place(self._frames_file, self.path)
+            self._restart_file.unlink()
+            self.folder.rmdir()
         return sha256
 
-    def _chunks(self) -> Iterator[Trajectory]:
-        """The parts in order; a generator, so that none is kept."""
-        for _, _, part in self._parts():
-            yield read_trajectory(part)[0]
-
-    def _parts(self) -> list[tuple[int, int, Path]]:
-        """First frame, end and path of every part, in order."""
-        parts = []
-        for path in sorted(self.parts_folder.glob("*.h5")):
-            start, _, stop = path.stem.partition("-")
-            if not (start.isdecimal() and stop.isdecimal()):
-                raise DataError(f"{path} is not a part of a recorded run; move it elsewhere")
-            parts.append((int(start), int(stop), path))
-        return parts
-
-    def _drop_uncommitted(self) -> None:
-        """Delete the parts that no restart file vouches for, and make sure that no committed one is missing."""
-        expected = 0
-        for start, stop, path in self._parts():
-            if start >= self._n_frames:
-                with _writing(self.parts_folder):
-                    path.unlink()
-            elif start == expected:
-                expected = stop
-        if expected != self._n_frames:
+    def _open(self, restart: dict[str, Any]) -> None:
+        """Take up the frames that the restart file vouches for."""
+        if restart["shape"] is None:
+            # Killed before its first commit: what it wrote may be of any shape.
+            self._frames_file.unlink(missing_ok=True)
+            return
+        if not self._frames_file.exists():
             raise DataError(
-                f"{self.parts_folder} lacks frame {expected} of the {self._n_frames} recorded ones; delete the folder "
-                "to start the run over"
+                f"{self.folder} lacks its {restart['n_frames']} frames; delete the folder to start the run over"
             )
+        with _writing(self._frames_file):
+            self._file = FrameFile(self._frames_file, FrameShape(*restart["shape"]))
+            self._file.go_on_after(restart["n_frames"], restart["hashes"])
 
     def _read_restart(self) -> dict[str, Any]:
         """The restart file, if it is of this run."""
@@ -157,18 +143,19 @@ class FrameRecorder:
         if restart["mlmd_restart"] > _FORMAT_VERSION:
             raise DataError(f"cannot read {self._restart_file}: it was written by a newer mlmd; update mlmd")
         if restart["identity"] != self._identity:
-            raise DataError(
-                f"{self.parts_folder} belongs to another run; choose another output folder, or delete it to discard "
-                "that run"
-            )
+            raise _of_another_run(self.folder)
         return restart
 
     def _write_restart(self, state: dict[str, Any] | None) -> None:
-        """Replace the restart file."""
+        """Replace the restart file, with the frames that it vouches for on the disk before."""
+        with _writing(self._frames_file):
+            hashes = "" if self._file is None else self._file.sync()
         restart = {
             "mlmd_restart": _FORMAT_VERSION,
             "identity": self._identity,
-            "n_frames": self._n_frames,
+            "n_frames": self.n_frames,
+            "shape": None if self._file is None else tuple(self._file.shape),
+            "hashes": hashes,
             "state": state,
         }
         buffer = io.BytesIO()
@@ -183,6 +170,48 @@ class FrameRecorder:
             temporary.write_bytes(buffer.getbuffer())
 
 
+def finished_recording(path: str | Path, *, identity: str) -> dict[str, Any] | None:
+    """The metadata of a recording that came to its end, None where there is none or one that has to go on.
+
+    What a process killed in `FrameRecorder.finish` left behind is removed.
+
+    Args:
+        path: the target of the recorder.
+        identity: of the run.
+
+    Raises:
+        DataError: the target belongs to another run or is damaged.
+    """
+    path, folder = Path(path), _folder_of(Path(path))
+    if not path.exists() or (any(folder.glob("restart.pt")) and not _is_left_behind(folder, path)):
+        return None
+    metadata = read_metadata(path)
+    if metadata.get("identity") != identity:
+        raise _of_another_run(path)
+    if folder.exists():
+        with _writing(folder):
+            (folder / "restart.pt").unlink(missing_ok=True)
+            folder.rmdir()
+    return metadata
+
+
+def _folder_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.unfinished")
+
+
+def _is_left_behind(folder: Path, target: Path) -> bool:
+    """Whether a process was killed in `finish`, after its frames had become the target."""
+    restart = folder / "restart.pt"
+    if not target.exists() or not restart.exists() or (folder / "frames.h5").exists():
+        return False
+    stored = load_plain_file(restart, kind="mlmd restart file")
+    return isinstance(stored, dict) and stored.get("shape") is not None
+
+
+def _of_another_run(path: Path) -> DataError:
+    return DataError(f"{path} belongs to another run; choose another output folder, or delete it to discard that run")
+
+
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
     """Turn the system's refusals into one line."""
@@ -190,9 +219,3 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise unwritable(path, error) from error
-
-
-def _remove_folder(folder: Path) -> None:
-    """Remove a folder and what is in it, where it exists."""
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)

@@ -1,38 +1,21 @@
-"""Trajectories in HDF5, written whole or not at all and verified when read.
-
-Layout: datasets steps [time] and positions, velocities, kicks [time, replica, atom, xyz] with their unit as attribute;
-root attributes format, format_version, metadata (JSON text), sha256. Time comes first in the file, so that a run can be
-written, and its digest computed, stretch by stretch.
-"""
+"""Trajectories in HDF5, written whole or not at all and verified when read; see `layout` for what is in the file."""
 
 import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 import torch
 
-from mlmd.data.files import ErrorKeepingFile, as_json, atomic_path, require_readable_file, require_writable_folder
+from mlmd.data.files import as_json, atomic_path, require_readable_file, require_writable_folder
+from mlmd.data.frame_file import FrameFile
+from mlmd.data.layout import FORMAT, FORMAT_VERSION, UNITS, Digest, FrameShape, inconsistency, read_text
 from mlmd.errors import DataError
 from mlmd.state import Trajectory
-
-FORMAT = "mlmd-trajectory"
-FORMAT_VERSION = 1
-"""Newest layout that this code reads."""
-
-# Byte order is fixed, so that the digest is the same on every machine.
-_STEPS_DTYPE, _FRAMES_DTYPE = np.dtype("<i8"), np.dtype("<f8")
-_UNITS = {"steps": "MD step", "positions": "angstrom", "velocities": "angstrom/fs", "kicks": "angstrom/fs"}
-# HDF5's newer layout has checksums over its structure. With the old one, or with strings of variable length, a damaged
-# byte can end the reading process with a segmentation fault.
-_LIBVER = ("v110", "v110")
-# Frames are transposed and hashed in blocks of about this size, so that memory is needed once, not twice.
-_BLOCK_BYTES = 8 * 2**20
 
 _log = logging.getLogger(__name__)
 
@@ -51,85 +34,95 @@ def write_trajectory(path: str | Path, trajectory: Trajectory, *, metadata: Mapp
     Raises:
         DataError: it cannot be written.
     """
-    return write_chunks(path, [trajectory], n_frames=len(trajectory), metadata=metadata)
+    with atomic_path(path) as temporary:
+        file = FrameFile(temporary, FrameShape.of(trajectory))
+        file.write(trajectory)
+        return file.finish(metadata)
 
 
-def write_chunks(path: str | Path, chunks: Iterable[Trajectory], *, n_frames: int, metadata: Mapping[str, Any]) -> str:
-    """Write consecutive stretches of one run as one trajectory, with one stretch in memory at a time.
+class TrajectoryFile:
+    """A trajectory on the disk that is read stretch by stretch, verified as a whole when it is opened.
 
-    Args:
-        path: the file to write.
-        chunks: at least one stretch, all of the same replicas and atoms.
-        n_frames: number of frames of all stretches together.
-        metadata: what JSON can hold.
-
-    Returns:
-        The digest; it does not depend on where the stretches were cut.
-
-    Raises:
-        DataError: it cannot be written, or the stretches do not fit together.
-    """
-    text = json.dumps(as_json(metadata), ensure_ascii=False)
-    with atomic_path(path) as temporary, _hdf5_for_writing(temporary) as (file, below):
-        digest, written = _Digest(), 0
-        for chunk in chunks:
-            if not file.keys():
-                _create_datasets(file, chunk, n_frames)
-            _require_fit(path, file, chunk, written)
-            for name, start, block in _blocks(chunk):
-                file[name][written + start : written + start + len(block)] = block
-                digest.update(name, block)
-                below.raise_kept()
-            written += len(chunk)
-        if written != n_frames or not file.keys():
-            raise DataError(f"cannot write {path}: {written} frames came instead of the {n_frames} announced")
-        sha256 = digest.of(file, text)
-        file.attrs["format_version"] = FORMAT_VERSION
-        for name, value in {"format": FORMAT, "metadata": text, "sha256": sha256}.items():
-            _write_text(file, name, value)
-    return sha256
-
-
-def read_trajectory(path: str | Path) -> tuple[Trajectory, dict[str, Any]]:
-    """Read a trajectory and verify that it is what was written.
+    A context manager; used after it is left, it fails.
 
     Args:
-        path: a file of `write_trajectory`.
+        path: a file of `write_trajectory` or of a recorder.
 
-    Returns:
-        The trajectory, on the CPU, and its metadata.
+    Attributes:
+        path: the file.
+        metadata: what was stored beside the frames.
+        shape: size of the trajectory.
 
     Raises:
         DataError: it is missing, of another kind or a newer version, truncated, altered or damaged.
     """
-    path = Path(path)
-    damaged = f"cannot read {path}: it has been altered or is damaged; copy it again or make it again"
-    require_readable_file(path, kind="mlmd trajectory")
-    if not h5py.is_hdf5(path):
-        raise DataError(f"cannot read {path}: not an HDF5 file, so not an mlmd trajectory; check the path")
-    try:
-        with h5py.File(path, "r") as file:
-            if "format" not in file.attrs or _read_text(file, "format") != FORMAT:
-                raise DataError(f"cannot read {path}: not an mlmd trajectory; give a file that mlmd wrote")
-            version = int(file.attrs["format_version"])
-            if version > FORMAT_VERSION:
-                newer = f"its format version {version} is newer than the {FORMAT_VERSION} that this mlmd reads"
-                raise DataError(f"cannot read {path}: {newer}; update mlmd")
-            problem = _inconsistency(file, path.stat().st_size)
-            if problem is not None:
-                raise DataError(f"{damaged} ({problem})")
-            trajectory, digest = _read_datasets(file)
-            text = _read_text(file, "metadata")
-            if digest.of(file, text) != _read_text(file, "sha256"):
-                raise DataError(f"{damaged} (its digest does not match)")
-            return trajectory, json.loads(text)
-    except DataError:
-        raise
-    except Exception as error:
-        # A file with damaged structure makes HDF5 and h5py fail in any way they know.
-        if "truncated file" in str(error):
-            raise DataError(f"cannot read {path}: it is truncated; copy it again or make it again") from error
-        raise DataError(damaged) from error
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with contextlib.ExitStack() as opened, _told_as_damage(self.path):
+            self._file = opened.enter_context(_opened(self.path))
+            self.shape = FrameShape(*self._file["positions"].shape[:3])
+            digest, text = Digest(), read_text(self._file, "metadata")
+            for name in UNITS:
+                for start, stop in self.shape.ranges():
+                    digest.update(name, self._file[name][start:stop])
+            if digest.of(self._file, text) != read_text(self._file, "sha256"):
+                raise DataError(f"{_damaged(self.path)} (its digest does not match)")
+            self.metadata: dict[str, Any] = json.loads(text)
+            self._opened = opened.pop_all()
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return self.shape.n_frames
+
+    @property
+    def n_replicas(self) -> int:
+        """Number of replicas."""
+        return self.shape.n_replicas
+
+    def frames(self, start: int, stop: int, replicas: slice = slice(None)) -> Trajectory:
+        """The frames start <= i < stop of some replicas, on the CPU, as `Propagator.advance` leaves them.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+        with _told_as_damage(self.path):
+            steps = torch.from_numpy(self._file["steps"][start:stop])
+            frames = [torch.from_numpy(self._file[name][start:stop, replicas]) for name in UNITS if name != "steps"]
+        return Trajectory(steps, *(values.transpose(0, 1) for values in frames))
+
+    def __enter__(self) -> "TrajectoryFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+
+def read_trajectory(path: str | Path) -> tuple[Trajectory, dict[str, Any]]:
+    """Read a whole trajectory and verify that it is what was written.
+
+    Args:
+        path: a file of `write_trajectory` or of a recorder.
+
+    Returns:
+        The trajectory, on the CPU and with time first in memory as `Propagator.advance` leaves it, and its metadata.
+
+    Raises:
+        DataError: it is missing, of another kind or a newer version, truncated, altered or damaged.
+    """
+    with TrajectoryFile(path) as file:
+        return file.frames(0, len(file)), file.metadata
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """The metadata of a trajectory file alone; its frames are not looked at.
+
+    Raises:
+        DataError: it is missing, of another kind or a newer version, or damaged.
+    """
+    with _told_as_damage(Path(path)), _opened(Path(path)) as file:
+        metadata: dict[str, Any] = json.loads(read_text(file, "metadata"))
+        return metadata
 
 
 def cache_path(folder: str | Path, recipe: Mapping[str, Any]) -> Path:
@@ -175,123 +168,40 @@ def cached_trajectory(
     return trajectory
 
 
-class _Digest:
-    """SHA-256 of a trajectory that arrives in stretches: one hash per dataset, joined with layout and metadata."""
-
-    def __init__(self) -> None:
-        self._hashes = {name: hashlib.sha256() for name in _UNITS}
-
-    def update(self, name: str, block: "np.ndarray[Any, Any]") -> None:
-        """Take the next frames of a dataset."""
-        self._hashes[name].update(block.data)
-
-    def of(self, file: h5py.File, metadata_text: str) -> str:
-        """The digest, with what the file says about shapes and units."""
-        lines = []
-        for name, values in self._hashes.items():
-            dataset = file[name]
-            lines.append(
-                f"{name} {dataset.dtype.str} {dataset.shape} {_read_text(dataset, 'unit')} {values.hexdigest()}"
-            )
-        return hashlib.sha256("\n".join([*lines, metadata_text]).encode()).hexdigest()
+def _damaged(path: Path) -> str:
+    return f"cannot read {path}: it has been altered or is damaged; copy it again or make it again"
 
 
 @contextlib.contextmanager
-def _hdf5_for_writing(path: Path) -> Iterator[tuple[h5py.File, ErrorKeepingFile]]:
-    """A new HDF5 file, and the file below it that knows of refused writes."""
-    with ErrorKeepingFile(path, "w+b") as below:
-        try:
-            with h5py.File(below, "w", libver=_LIBVER) as file:
-                yield file, below
-        finally:
-            # Ahead of what HDF5 makes of it.
-            below.raise_kept()
+def _told_as_damage(path: Path) -> Iterator[None]:
+    """A file with damaged structure makes HDF5 and h5py fail in any way they know; say it in one."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        if "truncated file" in str(error):
+            raise DataError(f"cannot read {path}: it is truncated; copy it again or make it again") from error
+        raise DataError(_damaged(path)) from error
 
 
-def _require_fit(path: str | Path, file: h5py.File, chunk: Trajectory, written: int) -> None:
-    """Refuse a stretch of other replicas or atoms than those before it, or of too many frames."""
-    n_frames, *expected = file["positions"].shape
-    if list(chunk.positions[:, :1].transpose(0, 1).shape[1:]) != expected:
-        raise DataError(f"cannot write {path}: replicas or atoms change at frame {written}; write one run per file")
-    if written + len(chunk) > n_frames:
-        raise DataError(f"cannot write {path}: more frames came than the {n_frames} announced")
-
-
-def _create_datasets(file: h5py.File, chunk: Trajectory, n_frames: int) -> None:
-    """Make the datasets, contiguous and empty."""
-    n_replicas, _, n_atoms, n_xyz = chunk.positions.shape
-    for name, unit in _UNITS.items():
-        if name == "steps":
-            dataset = file.create_dataset(name, (n_frames,), _STEPS_DTYPE)
-        else:
-            dataset = file.create_dataset(name, (n_frames, n_replicas, n_atoms, n_xyz), _FRAMES_DTYPE)
-        _write_text(dataset, "unit", unit)
-
-
-def _write_text(target: h5py.HLObject, name: str, text: str) -> None:
-    """Set a text attribute, of fixed length."""
-    encoded = text.encode()
-    target.attrs.create(name, encoded, dtype=h5py.string_dtype("utf-8", length=len(encoded)))
-
-
-def _read_text(source: h5py.HLObject, name: str) -> str:
-    """A text attribute."""
-    value = source.attrs[name]
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _blocks(chunk: Trajectory) -> "Iterator[tuple[str, int, np.ndarray[Any, Any]]]":
-    """Name, first frame and values, time first, of every dataset in blocks of frames."""
-    for start, stop in _ranges(len(chunk), chunk.positions[:, :1].numel()):
-        part = chunk.frames(start, stop)
-        yield "steps", start, np.ascontiguousarray(part.steps.detach().cpu().numpy(), _STEPS_DTYPE)
-        for name in ("positions", "velocities", "kicks"):
-            values = getattr(part, name).detach().transpose(0, 1).cpu().numpy()
-            yield name, start, np.ascontiguousarray(values, _FRAMES_DTYPE)
-
-
-def _read_datasets(file: h5py.File) -> tuple[Trajectory, _Digest]:
-    """All frames, replica first, and their digest."""
-    digest = _Digest()
-    n_frames, n_replicas, n_atoms, n_xyz = file["positions"].shape
-    steps = np.empty(n_frames, _STEPS_DTYPE)
-    frames = {
-        name: np.empty((n_replicas, n_frames, n_atoms, n_xyz), _FRAMES_DTYPE) for name in _UNITS if name != "steps"
-    }
-    for start, stop in _ranges(n_frames, n_replicas * n_atoms * n_xyz):
-        for name in _UNITS:
-            block = file[name][start:stop]
-            digest.update(name, np.ascontiguousarray(block))
-            if name == "steps":
-                steps[start:stop] = block
-            else:
-                frames[name][:, start:stop] = block.swapaxes(0, 1)
-    return Trajectory(torch.from_numpy(steps), **{name: torch.from_numpy(a) for name, a in frames.items()}), digest
-
-
-def _ranges(n_frames: int, numbers_per_frame: int) -> Iterator[tuple[int, int]]:
-    """Stretches of frames of about `_BLOCK_BYTES` each."""
-    size = max(1, _BLOCK_BYTES // (_FRAMES_DTYPE.itemsize * max(1, numbers_per_frame)))
-    for start in range(0, n_frames, size):
-        yield start, min(start + size, n_frames)
-
-
-def _inconsistency(file: h5py.File, file_bytes: int) -> str | None:
-    """What is wrong with the datasets' names, types or shapes, None where they fit together."""
-    for name in _UNITS:
-        if not isinstance(file.get(name), h5py.Dataset):
-            return f"dataset '{name}' is missing"
-    shape = file["positions"].shape
-    if len(shape) != 4 or shape[-1] != 3:
-        return f"positions have the shape {shape} instead of [time, replica, atom, 3]"
-    for name in _UNITS:
-        expected = ((shape[0],), _STEPS_DTYPE) if name == "steps" else (shape, _FRAMES_DTYPE)
-        if (file[name].shape, file[name].dtype) != expected:
-            return f"dataset '{name}' does not have the shape and type of the others"
-        # A damaged shape must not ask for more memory than the file can fill.
-        if file[name].nbytes > file_bytes:
-            return f"dataset '{name}' claims to be larger than the file"
-    return None
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """The file, if it is a trajectory whose parts fit together."""
+    require_readable_file(path, kind="mlmd trajectory")
+    if not h5py.is_hdf5(path):
+        raise DataError(f"cannot read {path}: not an HDF5 file, so not an mlmd trajectory; check the path")
+    with h5py.File(path, "r") as file:
+        if "format" not in file.attrs or read_text(file, "format") != FORMAT:
+            raise DataError(f"cannot read {path}: not an mlmd trajectory; give a file that mlmd wrote")
+        version = int(file.attrs["format_version"])
+        if version > FORMAT_VERSION:
+            newer = f"its format version {version} is newer than the {FORMAT_VERSION} that this mlmd reads"
+            raise DataError(f"cannot read {path}: {newer}; update mlmd")
+        problem = inconsistency(file, path.stat().st_size)
+        if problem is not None:
+            raise DataError(f"{_damaged(path)} ({problem})")
+        yield file
 
 
 def _canonical(recipe: Mapping[str, Any]) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 
 from mlmd.data.files import atomic_path
 from mlmd.errors import ConfigError, DataError
-from mlmd.state import Trajectory
+from mlmd.state import FrameSource
+
+_STRETCH_FRAMES = 1000
 
 # Isotopes with a name of their own; the element goes into the file, the mass tells them apart.
 _ELEMENTS = {"D": "H", "T": "H"}
@@ -14,7 +16,7 @@ _ELEMENTS = {"D": "H", "T": "H"}
 
 def write_extended_xyz(
     path: str | Path,
-    trajectory: Trajectory,
+    trajectory: FrameSource,
     *,
     symbols: Sequence[str],
     masses_u: Sequence[float],
@@ -23,6 +25,8 @@ def write_extended_xyz(
     every: int = 1,
 ) -> None:
     """Write one replica so that ``ase.io.read(path, ':')`` gives back atoms with masses and velocities.
+
+    A stretch of frames is in memory at a time.
 
     Positions are in A; momenta are in ASE's units (u A per ASE time unit), v_ASE = v / ase.units.fs with v in A/fs, and
     are those of the on-step velocities v_n. The info of every frame holds step, time_fs and replica. ASE writes eight
@@ -41,7 +45,7 @@ def write_extended_xyz(
         ConfigError: ``replica`` or ``every`` is out of range.
         DataError: symbols or masses do not fit the atoms, or the file cannot be written.
     """
-    n_replicas, _, n_atoms, _ = trajectory.positions.shape
+    n_replicas, n_atoms = trajectory.n_replicas, trajectory.frames(0, 1).positions.shape[2]
     if not 0 <= replica < n_replicas:
         raise ConfigError(f"replica {replica} is not in the trajectory; choose one from 0 to {n_replicas - 1}")
     if every < 1:
@@ -63,16 +67,18 @@ def write_extended_xyz(
 
 
 def _atoms(
-    trajectory: Trajectory, *, elements: list[str], masses_u: Sequence[float], dt_fs: float, replica: int, every: int
+    trajectory: FrameSource, *, elements: list[str], masses_u: Sequence[float], dt_fs: float, replica: int, every: int
 ) -> Iterator[Any]:
-    """The frames as ASE atoms, one at a time: a long run need not exist twice in memory."""
+    """The frames as ASE atoms, one at a time."""
     from ase import Atoms, units
 
-    for frame in range(0, len(trajectory), every):
-        step = int(trajectory.steps[frame])
-        atoms: Any = Atoms(
-            elements, positions=trajectory.positions[replica, frame].detach().cpu().numpy(), masses=list(masses_u)
-        )
-        atoms.set_velocities(trajectory.velocities[replica, frame].detach().cpu().numpy() / units.fs)
-        atoms.info.update(step=step, time_fs=step * dt_fs, replica=replica)
-        yield atoms
+    size = _STRETCH_FRAMES * every
+    for start in range(0, len(trajectory), size):
+        stretch = trajectory.frames(start, min(start + size, len(trajectory)), slice(replica, replica + 1))
+        positions, velocities = (values[0].detach().cpu().numpy() for values in (stretch.positions, stretch.velocities))
+        for frame in range(0, len(stretch), every):
+            step = int(stretch.steps[frame])
+            atoms: Any = Atoms(elements, positions=positions[frame], masses=list(masses_u))
+            atoms.set_velocities(velocities[frame] / units.fs)
+            atoms.info.update(step=step, time_fs=step * dt_fs, replica=replica)
+            yield atoms

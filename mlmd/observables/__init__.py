@@ -1,5 +1,6 @@
 """What judges a run: pure functions on float64 tensors [replica, time, atom, xyz], and their torchmetrics shells."""
 
+from mlmd.observables.curves import BondView, DynamicsView, RolloutCurves
 from mlmd.observables.dynamics import (
     bond_velocity,
     line_position_cm1,
@@ -40,10 +41,15 @@ from mlmd.observables.structure import (
     bond_std_error_A,
     wasserstein_distance,
 )
+from mlmd.observables.survey import RolloutSurvey, survey_rollouts
 
 __all__ = [
+    "BondView",
+    "DynamicsView",
     "KineticPartition",
+    "RolloutCurves",
     "RolloutScores",
+    "RolloutSurvey",
     "VelocityAccuracy",
     "VelocityMAE",
     "VelocityMAPE",
@@ -72,6 +78,7 @@ __all__ = [
     "relative_energy_error",
     "rollout_metrics",
     "spectrum_resolution_cm1",
+    "survey_rollouts",
     "vacf",
     "vacf_error",
     "velocity_accuracy_percent",

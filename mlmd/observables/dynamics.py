@@ -15,7 +15,7 @@ HANN_WIDTH_BINS = 1.44
 """Full width of a Hann-windowed line at half its power, in units of 1/duration (Harris, Proc. IEEE 66, 51 (1978))."""
 
 
-def _fft_length(n_least: int) -> int:
+def fft_length(n_least: int) -> int:
     """The smallest 2^a, 3 * 2^a or 5 * 2^a that is not below ``n_least``: lengths with large primes are slow."""
     return min(factor << max(0, (-(-n_least // factor) - 1).bit_length()) for factor in (1, 3, 5))
 
@@ -50,7 +50,7 @@ def vacf(velocities: Tensor, masses: Tensor, n_lags: int, *, per_replica: bool =
     weighted = velocities * masses.to(velocities).sqrt().unsqueeze(-1)
     components = weighted.flatten(start_dim=2).transpose(1, 2).contiguous()
     # Padding by n_lags is enough: products that wrap around land on longer lags, which are cut off.
-    n_fft = _fft_length(n_frames + n_lags)
+    n_fft = fft_length(n_frames + n_lags)
     spectrum = torch.fft.rfft(components, n=n_fft, dim=-1)
     power = (spectrum.real.square() + spectrum.imag.square()).sum(dim=1)
     products: Tensor = torch.fft.irfft(power, n=n_fft, dim=-1)[:, :n_lags]
@@ -113,7 +113,7 @@ def power_spectrum(signal: Tensor, frame_dt_fs: float) -> tuple[Tensor, Tensor]:
     if not frame_dt_fs > 0:
         raise ConfigError(f"frame_dt_fs={frame_dt_fs}; the time between frames must be positive")
     n_frames = signal.shape[-1]
-    n_fft = _fft_length(PADDING * n_frames)
+    n_fft = fft_length(PADDING * n_frames)
     window = torch.hann_window(n_frames, periodic=True, dtype=signal.dtype, device=signal.device)
     windowed = (signal - signal.mean(dim=-1, keepdim=True)) * window
     amplitude = torch.fft.rfft(windowed, n=n_fft, dim=-1)

@@ -64,8 +64,14 @@ def _block_means(energy: Tensor, window_frames: int) -> Tensor:
     return ending.reshape(energy.shape[0], n_blocks, window_frames).mean(dim=-1)
 
 
-def _relative_to(mean: Tensor, energy_ref: Tensor) -> Tensor:
-    error = (mean / energy_ref.mean(dim=-1, keepdim=True) - 1.0).abs()
+def relative_to(mean: Tensor, mean_ref: Tensor) -> Tensor:
+    """|mean / mean_ref - 1|, +inf where the mean is not finite.
+
+    Args:
+        mean: of the energy in windows [replica, window], eV.
+        mean_ref: of the reference's energy over its whole run [replica, 1], eV.
+    """
+    error = (mean / mean_ref - 1.0).abs()
     # A replica that diverged has no energy: its error is without bound, and a median or worst must see that.
     return torch.where(mean.isfinite(), error, torch.inf)
 
@@ -114,7 +120,7 @@ def energy_error_along(energy: Tensor, energy_ref: Tensor, *, window_frames: int
     n_blocks = means.shape[-1]
     first = energy.shape[-1] - n_blocks * window_frames + 0.5 * (window_frames - 1)
     centres = first + window_frames * torch.arange(n_blocks, dtype=torch.float64, device=energy.device)
-    return centres, _relative_to(means, energy_ref)
+    return centres, relative_to(means, energy_ref.mean(dim=-1, keepdim=True))
 
 
 def _slope_per_frame(energy: Tensor) -> Tensor:
@@ -145,7 +151,12 @@ def energy_drift(energy: Tensor, *, frame_dt_fs: float, n_atoms: int) -> Tensor:
     >>> float(energy_drift(E, frame_dt_fs=1000.0, n_atoms=2)[0])
     250.0
     """
-    return _slope_per_frame(energy) * (FS_PER_PS * MEV_PER_EV / (frame_dt_fs * n_atoms))
+    return drift_of_slope(_slope_per_frame(energy), frame_dt_fs=frame_dt_fs, n_atoms=n_atoms)
+
+
+def drift_of_slope(slope: Tensor, *, frame_dt_fs: float, n_atoms: int) -> Tensor:
+    """meV/atom/ps of a slope in eV per frame, any shape."""
+    return slope * (FS_PER_PS * MEV_PER_EV / (frame_dt_fs * n_atoms))
 
 
 def drift_over_std_kinetic(energy: Tensor, kinetic: Tensor) -> Tensor:

@@ -96,17 +96,39 @@ def angular_momentum_scale(positions: Tensor, velocities: Tensor, masses: Tensor
         DataError: the shapes differ.
     """
     at_start = angular_momentum(positions[:, :1], velocities[:, :1], masses)[:, 0]
+    return scale_of_start(at_start, angular_momentum_size(positions, velocities, masses).mean(dim=-1))
+
+
+def angular_momentum_size(positions: Tensor, velocities: Tensor, masses: Tensor) -> Tensor:
+    """The size that an angular momentum could have, sum_i m_i |r_i| |v_i| about the centre of mass.
+
+    Args:
+        positions: [replica, time, atom, xyz], A.
+        velocities: on-step velocities, same shape, A/fs.
+        masses: [atom], u.
+
+    Returns:
+        [replica, time], u A^2/fs.
+    """
     distances: Tensor = torch.linalg.vector_norm(_about_centre(positions, masses), dim=-1)
     speeds: Tensor = torch.linalg.vector_norm(_about_centre(velocities, masses), dim=-1)
-    natural = ((distances * speeds) @ masses.to(positions)).mean(dim=-1)
+    return (distances * speeds) @ masses.to(positions)
+
+
+def scale_of_start(at_start: Tensor, natural: Tensor) -> Tensor:
+    """|L_0| [replica] of an angular momentum [replica, xyz] at the start, or its natural size where it is round-off."""
     size = torch.linalg.vector_norm(at_start, dim=-1)
     return torch.where(size > AT_REST * natural, size, natural)
 
 
-def _change(momentum: Tensor, scale: Tensor) -> Tensor:
-    """Largest |deviation from the first frame| / scale [replica]; no change is no error, also where nothing moves."""
-    change: Tensor = torch.linalg.vector_norm(momentum - momentum[:, :1], dim=-1).amax(dim=-1)
+def relative_change(change: Tensor, scale: Tensor) -> Tensor:
+    """Change / scale [replica]; no change is no error, also where nothing moves."""
     return torch.where(change == 0, change, change / scale)
+
+
+def _change(momentum: Tensor, scale: Tensor) -> Tensor:
+    """Largest |deviation from the first frame| / scale [replica]."""
+    return relative_change(torch.linalg.vector_norm(momentum - momentum[:, :1], dim=-1).amax(dim=-1), scale)
 
 
 def linear_momentum_error(velocities: Tensor, masses: Tensor, *, scale: Tensor | None = None) -> Tensor:

@@ -52,10 +52,15 @@ def error_window_frames(period_fs: float, frame_dt_fs: float, n_frames: int) -> 
     return min(n_frames, energy.frames_of_whole_periods(period_fs, frame_dt_fs, n_periods))
 
 
+def vacf_lags(frame_dt_fs: float, n_frames: int) -> int:
+    """Lags from 0 up to one ps, or up to half of a run shorter than 2 ps."""
+    return max(1, min(int(VACF_FS / frame_dt_fs) + 1, n_frames // 2))
+
+
 def _pooled(trajectory: Trajectory, reference: Trajectory, masses: Tensor, frame_dt_fs: float) -> dict[str, float]:
     """Scores of structure, dynamics and momenta over replicas that all survived."""
     lengths, lengths_ref = structure.bond_lengths(trajectory.positions), structure.bond_lengths(reference.positions)
-    n_lags = max(1, min(int(VACF_FS / frame_dt_fs) + 1, len(trajectory) // 2))
+    n_lags = vacf_lags(frame_dt_fs, len(trajectory))
     correlation, correlation_ref = (dynamics.vacf(run.velocities, masses, n_lags) for run in (trajectory, reference))
     line, line_ref = (
         dynamics.line_position_cm1(
@@ -78,14 +83,13 @@ def _pooled(trajectory: Trajectory, reference: Trajectory, masses: Tensor, frame
         "line_shift_cm1": line - line_ref,
         "linear_momentum_error": float(linear.max()),
         "angular_momentum_error": float(angular.max()),
-        "vibrational_kinetic_error": _relative(parts.vibrational, parts_ref.vibrational),
-        "rotational_kinetic_error": _relative(parts.rotational, parts_ref.rotational),
+        "vibrational_kinetic_error": relative_kinetic(*(float(p.vibrational.mean()) for p in (parts, parts_ref))),
+        "rotational_kinetic_error": relative_kinetic(*(float(p.rotational.mean()) for p in (parts, parts_ref))),
     }
 
 
-def _relative(energy: Tensor, energy_ref: Tensor) -> float:
-    """Relative error of a mean kinetic energy; NaN where the reference has none (no rotation at J = 0)."""
-    mean, mean_ref = float(energy.mean()), float(energy_ref.mean())
+def relative_kinetic(mean: float, mean_ref: float) -> float:
+    """Relative error of a mean kinetic energy, eV; NaN where the reference has none (no rotation at J = 0)."""
     return abs(mean / mean_ref - 1.0) if mean_ref > NO_KINETIC_EV else float("nan")
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from mlmd.observables.curves import BondView
 from mlmd.reporting.dynamics import draw_dynamics
 from mlmd.reporting.learning import draw_loss, draw_velocities
-from mlmd.reporting.rollouts import WINDOW_FS, EnergyErrors, draw_bond, draw_energy_error, draw_trajectory
+from mlmd.reporting.rollouts import EnergyErrors, draw_bond, draw_energy_error, draw_trajectory
 from mlmd.reporting.style import RunLabel, save_figure
 
 
@@ -30,17 +31,9 @@ def energy_error_figure(path: str | Path, errors: EnergyErrors, label: RunLabel)
     return save_figure(draw_energy_error(errors, label), path, label)
 
 
-def bond_figure(
-    path: str | Path,
-    reference: Tensor,
-    rollouts: Mapping[str, Tensor],
-    frame_dt_fs: float,
-    label: RunLabel,
-    *,
-    window_fs: float = WINDOW_FS,
-) -> Path:
+def bond_figure(path: str | Path, reference: BondView, rollouts: Mapping[str, BondView], label: RunLabel) -> Path:
     """Bond length at the end of the run and its distribution, see :func:`~mlmd.reporting.rollouts.draw_bond`."""
-    return save_figure(draw_bond(reference, rollouts, frame_dt_fs, label, window_fs=window_fs), path, label)
+    return save_figure(draw_bond(reference, rollouts, label), path, label)
 
 
 def dynamics_figure(
@@ -60,15 +53,7 @@ def dynamics_figure(
 
 
 def trajectory_picture(
-    path: str | Path,
-    errors: EnergyErrors,
-    reference: Tensor,
-    rollouts: Mapping[str, Tensor],
-    frame_dt_fs: float,
-    label: RunLabel,
-    *,
-    window_fs: float = WINDOW_FS,
+    path: str | Path, errors: EnergyErrors, reference: BondView, rollouts: Mapping[str, BondView], label: RunLabel
 ) -> Path:
     """A rollout at one glance, see :func:`~mlmd.reporting.rollouts.draw_trajectory`."""
-    figure = draw_trajectory(errors, reference, rollouts, frame_dt_fs, label, window_fs=window_fs)
-    return save_figure(figure, path, label)
+    return save_figure(draw_trajectory(errors, reference, rollouts, label), path, label)

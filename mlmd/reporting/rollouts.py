@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from math import ceil, floor, log10
 
-import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from mlmd.observables.curves import BondView, bond_limits
 from mlmd.observables.errors import require_same_shape
 from mlmd.reporting.style import (
     HEIGHT_IN,
@@ -33,8 +33,6 @@ FLOOR = 1e-12
 CEILING = 1e2
 """Energy errors above this, a diverged replica's among them, are drawn here: how far past ruin tells nothing."""
 
-WINDOW_FS = 100.0
-N_BINS = 80
 N_MARKED = 60
 
 
@@ -55,38 +53,26 @@ def draw_energy_error(errors: EnergyErrors, label: RunLabel) -> Figure:
     return figure
 
 
-def draw_bond(
-    reference: Tensor,
-    rollouts: Mapping[str, Tensor],
-    frame_dt_fs: float,
-    label: RunLabel,
-    *,
-    window_fs: float = WINDOW_FS,
-) -> Figure:
+def draw_bond(reference: BondView, rollouts: Mapping[str, BondView], label: RunLabel) -> Figure:
     """Bond length of the first replica at the end of the run, and the distribution over all replicas and times.
 
     Both share the axis of the bond length, which spans the reference and a third on either side.
 
     Args:
-        reference: bond lengths [replica, time], A.
-        rollouts: by schedule, bond lengths at the same times, not finite where a replica diverged.
-        frame_dt_fs: time between two frames; the first frame is at time zero.
+        reference: bond of the reference.
+        rollouts: by schedule, bonds at the same times, not finite where a replica diverged.
         label: the run.
-        window_fs: the last stretch of the run to show, about eight periods.
 
     Raises:
-        DataError: a rollout has another shape than the reference.
+        DataError: a rollout is shown at other times than the reference.
     """
     figure = new_figure()
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.6, 1.0))
-    handles = _bond_panel(left, reference, rollouts, frame_dt_fs=frame_dt_fs, window_fs=window_fs)
-    low, high = left.get_ylim()
-    edges = np.linspace(low, high, N_BINS + 1)
-    for index, lengths in enumerate((reference, *rollouts.values())):
-        counts = np.histogram(as_array(lengths)[np.isfinite(as_array(lengths))], bins=edges)[0]
-        # Over all values, also those beyond the axis: a schedule that lost replicas encloses less than one.
-        density = counts / (lengths.numel() * (edges[1] - edges[0]))
+    handles = _bond_panel(left, reference, rollouts)
+    left.set_ylim(float(reference.edges[0]), float(reference.edges[-1]))
+    for index, bond in enumerate((reference, *rollouts.values())):
         colour, style = (REFERENCE_COLOUR, "-") if index == 0 else schedule_line(index - 1)
+        density, edges = as_array(bond.density), as_array(bond.edges)
         steps = right.stairs(density, edges, orientation="horizontal", color=colour, fill=index == 0)
         steps.set(linestyle=style, linewidth=1.2, alpha=0.35 if index == 0 else 1.0)
     dress_axes(right, x="probability density (1/Å)", y="", title="all replicas and times")
@@ -97,13 +83,7 @@ def draw_bond(
 
 
 def draw_trajectory(
-    errors: EnergyErrors,
-    reference: Tensor,
-    rollouts: Mapping[str, Tensor],
-    frame_dt_fs: float,
-    label: RunLabel,
-    *,
-    window_fs: float = WINDOW_FS,
+    errors: EnergyErrors, reference: BondView, rollouts: Mapping[str, BondView], label: RunLabel
 ) -> Figure:
     """A rollout at one glance: the energy error along it above, the bond at its end below.
 
@@ -111,18 +91,16 @@ def draw_trajectory(
         errors: as for :func:`draw_energy_error`.
         reference: as for :func:`draw_bond`.
         rollouts: as for :func:`draw_bond`, the same schedules in the same order as in ``errors``.
-        frame_dt_fs: time between two frames; the first frame is at time zero.
         label: the run.
-        window_fs: the last stretch of the run to show below.
 
     Raises:
-        DataError: a rollout has another shape than the reference.
+        DataError: a rollout is shown at other times than the reference.
     """
     figure = new_figure(height_in=4.0 / 3.0 * HEIGHT_IN)
     above, below = figure.subplots(2, 1)
     named_by_errors = _energy_panel(above, errors, title="all replicas")
-    handles = _bond_panel(below, reference, rollouts, frame_dt_fs=frame_dt_fs, window_fs=window_fs)
-    below.set_ylim(*_bond_limits(reference[:1]))
+    handles = _bond_panel(below, reference, rollouts)
+    below.set_ylim(*bond_limits(*reference.first_range))
     handles = [handles[0], *(named_by_errors or handles[1:])]
     finish_figure(figure, "A rollout", label, handles=handles, note=_how_to_read(errors))
     return figure
@@ -174,43 +152,29 @@ def _energy_panel(axes: Axes, errors: EnergyErrors, *, title: str = "") -> list[
     return handles
 
 
-def _bond_panel(
-    axes: Axes, reference: Tensor, rollouts: Mapping[str, Tensor], *, frame_dt_fs: float, window_fs: float
-) -> list[Line2D]:
-    """Draw the bond of replica 0 in the last window of the run and return the legend entries."""
-    n_frames = reference.shape[1]
-    first = max(0, n_frames - 1 - max(1, round(window_fs / frame_dt_fs)))
-    time = frame_dt_fs * np.arange(first, n_frames)
+def _bond_panel(axes: Axes, reference: BondView, rollouts: Mapping[str, BondView]) -> list[Line2D]:
+    """Draw the bond of replica 0 at the end of the run and return the legend entries."""
+    time = as_array(reference.time_fs)
     marker = "o" if len(time) <= N_MARKED else None
     # Wide and pale below thin and bright: where the two agree, both are seen.
     handles = axes.plot(
-        time, as_array(reference[0, first:]), color=REFERENCE_COLOUR, alpha=0.45, linewidth=3.0, label="reference"
+        time, as_array(reference.lengths), color=REFERENCE_COLOUR, alpha=0.45, linewidth=3.0, label="reference"
     )
-    for index, (schedule, lengths) in enumerate(rollouts.items()):
-        require_same_shape(lengths, reference, names=(f"bond lengths of {schedule}", "the reference"))
+    for index, (schedule, bond) in enumerate(rollouts.items()):
+        require_same_shape(bond.lengths, reference.lengths, names=(f"bond of {schedule}", "the reference"))
         colour, style = schedule_line(index)
-        name = legend_name(schedule, int((~lengths.isfinite()).any(dim=1).sum()), lengths.shape[0])
         handles += axes.plot(
             time,
-            as_array(lengths[0, first:]),
+            as_array(bond.lengths),
             color=colour,
             linestyle=style,
             linewidth=1.2,
             marker=marker,
             markersize=2.5,
-            label=name,
+            label=legend_name(schedule, bond.n_diverged, bond.n_replicas),
         )
     dress_axes(axes, x="time (fs)", y="bond length (Å)", title="replica 0, end of the run")
-    axes.set_ylim(*_bond_limits(reference))
     axes.set_xlim(time[0], time[-1])
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.locator_params(axis="x", nbins=5)
     return handles
-
-
-def _bond_limits(reference: Tensor) -> tuple[float, float]:
-    """From the shortest to the longest bond of the reference and a third of that beyond; a run that explodes is cut."""
-    shortest, longest = float(reference.min()), float(reference.max())
-    # A bond that does not vibrate still needs an axis.
-    margin = max((longest - shortest) / 3.0, 1e-3 * longest)
-    return shortest - margin, longest + margin

@@ -3,16 +3,16 @@
 import copy
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor
-from mlmd.observables import RolloutScores
-from mlmd.propagation import Injection, Propagator, reference_propagator
-from mlmd.state import Trajectory, join_frames
+from mlmd.observables import RolloutScores, RolloutSurvey, survey_rollouts
+from mlmd.propagation import EagerEngine, Engine, Injection, Propagator, reference_propagator
+from mlmd.state import FrameSource, Trajectory, join_frames
 from mlmd.systems import System
 
 CHUNK_STEPS = 1000
@@ -31,6 +31,7 @@ class RolloutPlan:
         n_steps: steps after ML takes over.
         n_replicas: held-out replicas.
         start_step: Hamiltonian steps before ML takes over.
+        engine: advances the learned stretches; the rollouts take turns with it.
 
     Raises:
         ConfigError: a number is too small.
@@ -40,6 +41,7 @@ class RolloutPlan:
     n_steps: int
     n_replicas: int
     start_step: int
+    engine: Engine = field(default_factory=EagerEngine)
 
     def __post_init__(self) -> None:
         # One frame has no slope and no spectrum.
@@ -116,6 +118,7 @@ def run_rollouts(
             predictor=predictor,
             start_step=plan.start_step,
             device=device,
+            engine=plan.engine,
         )
         propagator.start(*initial)
         propagator.advance(plan.start_step, every=plan.start_step + 1)
@@ -144,15 +147,41 @@ def judge_rollout(trajectory: Trajectory, reference: Trajectory, propagator: Pro
         system.hamiltonian.energy_and_forces(reference.positions)[0],
     )
     computed = {name: float(value) for name, value in scores.compute().items()}
+    return RolloutResult(trajectory, computed | rollout_counts(propagator), dict(propagator.guard.diverged_at))
+
+
+def rollout_counts(propagator: Propagator) -> dict[str, float]:
+    """What a finished rollout cost, by name, as reported beside its scores."""
     n_steps = propagator.state.step - propagator.start_step
-    counts: dict[str, float] = {
+    return {
         "force_calls": propagator.n_force_calls,
         "warmup_force_calls": propagator.n_warmup_calls,
         "frequency": propagator.n_force_calls / n_steps,
         "n_steps": n_steps,
-        "n_replicas": trajectory.n_replicas,
+        "n_replicas": propagator.state.n_replicas,
     }
-    return RolloutResult(trajectory, computed | counts, dict(propagator.guard.diverged_at))
+
+
+def survey_system(
+    runs: Mapping[str, FrameSource], reference: FrameSource, system: System, *, first: int = 0
+) -> RolloutSurvey:
+    """Scores and curves of rollouts of a system, of any length, in bounded memory; see `survey_rollouts`.
+
+    Args:
+        runs: by name, on the CPU.
+        reference: of the same steps from the same initial states.
+        system: what was simulated.
+        first: the first frame that is judged.
+    """
+    return survey_rollouts(
+        runs,
+        reference,
+        lambda positions: system.hamiltonian.energy_and_forces(positions)[0],
+        masses=system.masses(),
+        dt_fs=system.dt_fs,
+        period_fs=system.period_fs,
+        first=first,
+    )
 
 
 def _advance(propagator: Propagator, n_steps: int, name: str, progress: Progress) -> Trajectory:

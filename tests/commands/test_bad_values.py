@@ -104,7 +104,7 @@ BAD_SIMULATION = {
     "late start": (["start_step=132"], "n_steps = 132 ends before ML starts: it must exceed start_step = 132"),
     "no steps": (["n_steps=0"], "n_steps = 0 must be at least 1"),
     "no replicas": (["n_replicas=-1"], "n_replicas = -1 must be at least 1"),
-    "no chunks": (["chunk_steps=null"], "chunk_steps = None must be at least 1"),
+    "no chunks": (["chunk_steps=0"], "chunk_steps = 0 must be at least 1, or null"),
     "frames too far apart": (["every=6"], "every = 6 leaves 3.7 frames a period of HCl, and judging needs 8; lower it"),
     "too few frames": (["every=100"], "every = 100 leaves 1 frame(s) after start_step = 32 to judge; lower it"),
     "seed out of range": (["seed=-1"], "seed = -1 must be a whole number from 0 to 4294967295"),

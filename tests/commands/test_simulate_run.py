@@ -9,7 +9,7 @@ from commands.running import SHORT, judged, simulate
 from mlmd.commands.objects import load_predictor, make_regime, make_system
 from mlmd.data.generation import draw_initial
 from mlmd.data.store import read_trajectory
-from mlmd.propagation import Injection, Periodic, Propagator
+from mlmd.propagation import AutoEngine, Injection, Periodic, Propagator
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,7 @@ def test_everything_promised_is_there(simulated):
         "provenance.json",
         "metrics.json",
         "trajectory.h5",
+        "reference.h5",
         *(f"trajectory_{replica:04d}.xyz" for replica in range(3)),
         *(f"figures/{name}.png" for name in ("energy_error", "bond", "dynamics", "rollout")),
     }
@@ -55,7 +56,8 @@ def test_what_is_validated_is_what_is_shipped(simulated, trained):
     """The command gives the frames of the propagator that the rollout validation uses."""
     predictor, config = load_predictor(trained / "best.ckpt")
     system, regime = make_system(config), make_regime(config)
-    propagator = Propagator(system, injection=Injection(Periodic(0.01)), predictor=predictor, start_step=32)
+    injection, engine = Injection(Periodic(0.01)), AutoEngine()
+    propagator = Propagator(system, injection=injection, predictor=predictor, start_step=32, engine=engine)
     propagator.start(*draw_initial(system, regime, 3, seed=2, purpose="simulation"))
     expected = propagator.advance(132)
     trajectory, _ = read_trajectory(simulated / "trajectory.h5")

@@ -1,22 +1,23 @@
 import os
 import signal
 import sys
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
 from mlmd.data import recorder as recorder_module
-from mlmd.data.recorder import FrameRecorder
+from mlmd.data.recorder import FrameRecorder, finished_recording
 from mlmd.data.store import read_trajectory, write_trajectory
 from mlmd.errors import DataError
 from mlmd.state import Trajectory, join_frames
 
 METADATA = {"dt_fs": 0.5, "system": "HCl"}
+STORED = METADATA | {"identity": "run"}
 N_CHUNKS, CHUNK = 2, 4
 
 
@@ -36,7 +37,7 @@ def _start() -> torch.Tensor:
 
 def _run(path: Path, *, identity: str = "run", n_chunks: int = N_CHUNKS) -> str:
     """Record to the end, going on where a run before left off."""
-    recorder = FrameRecorder(path, identity=identity)
+    recorder = FrameRecorder(path, identity=identity, n_frames=n_chunks * CHUNK)
     state = recorder.restart_state() or {"x": _start(), "name": "map", "nested": {"done": [0, None, True]}}
     x = state["x"]
     while recorder.n_frames < n_chunks * CHUNK:
@@ -71,7 +72,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def uninterrupted(tmp_path: Path) -> bytes:
     """The file of the same run written at once."""
-    write_trajectory(tmp_path / "whole.h5", _whole(), metadata=METADATA)
+    write_trajectory(tmp_path / "whole.h5", _whole(), metadata=STORED)
     return (tmp_path / "whole.h5").read_bytes()
 
 
@@ -79,31 +80,31 @@ def test_recorded_equals_written_at_once(path: Path, uninterrupted: bytes, tmp_p
     digest = _run(path)
     trajectory, metadata = read_trajectory(path)
     _assert_same(trajectory, _whole())
-    assert metadata == METADATA
-    assert digest == write_trajectory(tmp_path / "again.h5", _whole(), metadata=METADATA)
+    assert metadata == STORED
+    assert digest == write_trajectory(tmp_path / "again.h5", _whole(), metadata=STORED)
     assert path.read_bytes() == uninterrupted
     assert _names(path.parent) == ["trajectory.h5"]
 
 
 def test_a_new_run_has_no_restart_state(path: Path) -> None:
-    recorder = FrameRecorder(path, identity="run")
+    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     assert recorder.restart_state() is None
     assert recorder.n_frames == 0
     # Also when it was killed before its first commit.
     recorder.append(_chunk(_start(), 0)[0])
-    reopened = FrameRecorder(path, identity="run")
+    reopened = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     assert reopened.restart_state() is None
     assert reopened.n_frames == 0
-    assert _names(reopened.parts_folder) == ["restart.pt"]
+    assert _names(reopened.folder) == ["restart.pt"]
 
 
 def test_state_comes_back_as_committed(path: Path) -> None:
-    recorder = FrameRecorder(path, identity="run")
+    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     generator = torch.Generator().manual_seed(5)
     state = {"x": _start(), "rng": generator.get_state(), "n": 3, "name": "a", "deep": {"l": [1, None, 2.5, True]}}
     recorder.append(_chunk(_start(), 0)[0])
     recorder.commit(state)
-    restored = FrameRecorder(path, identity="run").restart_state()
+    restored = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).restart_state()
     assert restored is not None
     assert restored.keys() == state.keys()
     assert torch.equal(restored["x"], _start())
@@ -111,24 +112,21 @@ def test_state_comes_back_as_committed(path: Path) -> None:
     assert {key: restored[key] for key in ("n", "name", "deep")} == {key: state[key] for key in ("n", "name", "deep")}
 
 
-def test_parts_are_named_by_their_first_frame(path: Path) -> None:
-    recorder = FrameRecorder(path, identity="run")
-    for first in (0, 4):
-        recorder.append(_chunk(_start(), first)[0])
-    recorder.append(_chunk(_start(), 8)[0].frames(0, 0))
-    assert [name.split("-")[0] for name in _names(recorder.parts_folder)[:-1]] == ["000000000000", "000000000004"]
-    assert recorder.n_frames == 8
+def test_nothing_is_written_for_no_frames(path: Path) -> None:
+    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
+    recorder.append(_chunk(_start(), 0)[0].frames(0, 0))
+    assert (recorder.n_frames, _names(recorder.folder)) == (0, ["restart.pt"])
 
 
 def test_frames_beyond_the_last_commit_are_dropped(path: Path, uninterrupted: bytes) -> None:
-    recorder = FrameRecorder(path, identity="run")
+    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     chunk, x = _chunk(_start(), 0)
     recorder.append(chunk)
     recorder.commit({"x": x})
     recorder.append(_chunk(_start(), CHUNK)[0])  # other frames than the run would give
-    reopened = FrameRecorder(path, identity="run")
+    reopened = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     assert reopened.n_frames == CHUNK
-    assert len(_names(reopened.parts_folder)) == 2
+    assert len(_names(reopened.folder)) == 2
     _run(path)
     assert path.read_bytes() == uninterrupted
 
@@ -169,44 +167,71 @@ def test_killed_at_every_file_operation(tmp_path: Path, uninterrupted: bytes) ->
         assert path.read_bytes() == uninterrupted, event_number
         assert _names(path.parent) == ["trajectory.h5"], event_number
         event_number += 1
-    # Opening, two stretches with a commit each, merging, cleaning up: some 40 operations.
-    assert event_number > 30
+    # Opening, two stretches with a commit each, finishing, cleaning up.
+    assert event_number > 20
 
 
 def test_killed_again_and_again(path: Path, uninterrupted: bytes) -> None:
     generator = np.random.default_rng(0)
     n_kills = 0
-    while _killed_at(int(generator.integers(5, 40)), path):
+    while _killed_at(int(generator.integers(5, 32)), path):
         n_kills += 1
         assert n_kills < 100
     assert n_kills > 1
     assert path.read_bytes() == uninterrupted
 
 
-def test_merging_holds_one_part_at_a_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
-    most = 0
+def test_killed_in_its_last_moments(path: Path, uninterrupted: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The frames have become the target, and the folder beside it is left."""
 
-    def read(part: Path) -> tuple[Trajectory, dict[str, Any]]:
-        nonlocal most
-        trajectory, metadata = read_trajectory(part)
-        alive.add(trajectory.positions)
-        most = max(most, len(alive))
-        return trajectory, metadata
+    def put_in_place(source: Path, target: Path) -> None:
+        source.replace(target)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(recorder_module, "read_trajectory", read)
-    _run(path, n_chunks=10)
-    # The one being written and the one just read.
-    assert most <= 2
+    for left in (["restart.pt"], []):
+        with monkeypatch.context() as patch:
+            if left:
+                patch.setattr(recorder_module, "put_in_place", put_in_place)
+            else:
+                patch.setattr(Path, "rmdir", Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                _run(path)
+        assert _names(path.parent) == ["trajectory.h5", "trajectory.h5.unfinished"]
+        assert _names(path.with_name("trajectory.h5.unfinished")) == left
+        assert finished_recording(path, identity="run") == STORED
+        assert _names(path.parent) == ["trajectory.h5"]
+        assert path.read_bytes() == uninterrupted
+
+
+def test_a_finished_recording_is_known_by_its_identity(path: Path) -> None:
+    assert finished_recording(path, identity="run") is None
+    recorder = FrameRecorder(path, identity="run", n_frames=CHUNK)
+    recorder.append(_chunk(_start(), 0)[0])
+    recorder.commit({})
+    assert finished_recording(path, identity="run") is None
+    recorder.finish(METADATA)
+    assert finished_recording(path, identity="run") == STORED
+    with pytest.raises(DataError, match=r"trajectory\.h5 belongs to another run; choose another"):
+        finished_recording(path, identity="other")
+    # A new run has begun over it.
+    FrameRecorder(path, identity="other", n_frames=CHUNK)
+    assert finished_recording(path, identity="other") is None
+
+
+def test_a_run_is_begun_again_over_what_a_finished_one_left(path: Path, uninterrupted: bytes) -> None:
+    _run(path)
+    assert finished_recording(path, identity="run") is not None
+    _run(path)
+    assert path.read_bytes() == uninterrupted
 
 
 def test_another_run_is_refused(path: Path) -> None:
-    FrameRecorder(path, identity="run").append(_chunk(_start(), 0)[0])
-    with pytest.raises(DataError, match=r"trajectory\.h5\.parts belongs to another run; choose another") as error:
-        FrameRecorder(path, identity="other")
+    FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).append(_chunk(_start(), 0)[0])
+    with pytest.raises(DataError, match=r"trajectory\.h5\.unfinished belongs to another run; choose another") as error:
+        FrameRecorder(path, identity="other", n_frames=N_CHUNKS * CHUNK)
     assert "\n" not in str(error.value)
     # It lost nothing by that.
-    assert len(_names(path.with_name("trajectory.h5.parts"))) == 2
+    assert len(_names(path.with_name("trajectory.h5.unfinished"))) == 2
 
 
 def _without_restart_file(folder: Path) -> None:
@@ -225,12 +250,19 @@ def _newer_restart_file(folder: Path) -> None:
     torch.save({"mlmd_restart": 2}, folder / "restart.pt")
 
 
-def _without_part(folder: Path) -> None:
-    (folder / "000000000000-000000000004.h5").unlink()
+def _without_frames(folder: Path) -> None:
+    (folder / "frames.h5").unlink()
 
 
-def _foreign_part(folder: Path) -> None:
-    (folder / "mine.h5").write_text("")
+def _truncated_frames(folder: Path) -> None:
+    os.truncate(folder / "frames.h5", 1000)
+
+
+def _altered_frame(folder: Path) -> None:
+    whole = (folder / "frames.h5").read_bytes()
+    number = _chunk(_start(), 0)[0].positions[0, 0, 0, 0].numpy().tobytes()
+    (folder / "frames.h5").write_bytes(whole.replace(number, bytes(8), 1))
+    assert number in whole
 
 
 @pytest.mark.parametrize(
@@ -240,54 +272,41 @@ def _foreign_part(folder: Path) -> None:
         (_truncated_restart_file, "truncated or not an mlmd restart file"),
         (_other_restart_file, "not an mlmd restart file"),
         (_newer_restart_file, "written by a newer mlmd; update mlmd"),
-        (_without_part, "lacks frame 0 of the 8 recorded ones"),
-        (_foreign_part, "is not a part of a recorded run"),
+        (_without_frames, "lacks its 8 frames; delete the folder"),
+        (_truncated_frames, r"frames\.h5: it has been altered or is damaged"),
+        (_altered_frame, r"frames\.h5: it has been altered or is damaged"),
     ],
 )
 def test_damaged_parts_are_refused(path: Path, damage: Any, words: str) -> None:
-    recorder = FrameRecorder(path, identity="run")
+    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     for first in (0, CHUNK):
         recorder.append(_chunk(_start(), first)[0])
     recorder.commit({})
-    damage(recorder.parts_folder)
+    damage(recorder.folder)
     with pytest.raises(DataError, match=words) as error:
-        FrameRecorder(path, identity="run")
+        FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     assert "\n" not in str(error.value)
 
 
-def test_an_altered_part_is_refused_when_merged(path: Path) -> None:
-    recorder = FrameRecorder(path, identity="run")
-    recorder.append(_chunk(_start(), 0)[0])
-    recorder.commit({})
-    part = recorder.parts_folder / "000000000000-000000000004.h5"
-    whole = part.read_bytes()
-    number = _chunk(_start(), 0)[0].positions[0, 0, 0, 0].numpy().tobytes()
-    assert whole.count(number) == 1
-    part.write_bytes(whole.replace(number, bytes(8)))
-    with pytest.raises(DataError, match=r"4\.h5: it has been altered"):
-        recorder.finish({})
-    assert _names(path.parent) == ["trajectory.h5.parts"]
-
-
 def test_a_state_that_could_not_be_read_again_is_refused_at_once(path: Path) -> None:
-    recorder = FrameRecorder(path, identity="run")
+    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     recorder.commit({"a": 1})
     with pytest.raises(TypeError, match="tensors and plain values only"):
         recorder.commit({"a": np.arange(3)})
     with pytest.raises(TypeError, match="tensors and plain values only"):
         recorder.commit({"a": lambda: None})
-    assert FrameRecorder(path, identity="run").restart_state() == {"a": 1}
+    assert FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).restart_state() == {"a": 1}
 
 
 def test_nothing_recorded_is_refused(path: Path) -> None:
     with pytest.raises(DataError, match="no frames were recorded"):
-        FrameRecorder(path, identity="run").finish({})
+        FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).finish({})
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot write .*: a part of the path is a file"):
-        FrameRecorder(tmp_path / "file" / "trajectory.h5", identity="run")
+        FrameRecorder(tmp_path / "file" / "trajectory.h5", identity="run", n_frames=N_CHUNKS * CHUNK)
 
 
 @pytest.fixture(autouse=True)

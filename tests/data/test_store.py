@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from mlmd.data import store
-from mlmd.data.store import read_trajectory, write_chunks, write_trajectory
+from mlmd.data import frame_file, layout
+from mlmd.data.frame_file import FrameFile
+from mlmd.data.layout import FrameShape
+from mlmd.data.store import TrajectoryFile, read_metadata, read_trajectory, write_trajectory
 from mlmd.errors import DataError
 from mlmd.state import Trajectory
 
@@ -58,7 +60,8 @@ def path(tmp_path: Path) -> Path:
 def test_what_is_written_is_read(path: Path) -> None:
     trajectory, metadata = read_trajectory(path)
     _assert_same(trajectory, _trajectory())
-    assert trajectory.positions.is_contiguous()
+    # Time comes first in memory, as a propagator leaves its frames.
+    assert trajectory.positions.transpose(0, 1).is_contiguous()
     assert metadata == METADATA
     assert _names(path.parent) == ["trajectory.h5"]
 
@@ -123,7 +126,7 @@ def test_non_finite_metadata_becomes_null(path: Path) -> None:
 def test_blocks_do_not_change_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = path.read_bytes()
     # Two frames of 2 replicas, 2 atoms, 3 components.
-    monkeypatch.setattr(store, "_BLOCK_BYTES", 2 * 96)
+    monkeypatch.setattr(layout, "_BLOCK_BYTES", 2 * 96)
     write_trajectory(path, _trajectory(), metadata=METADATA)
     assert path.read_bytes() == whole
     _assert_same(read_trajectory(path)[0], _trajectory())
@@ -131,9 +134,23 @@ def test_blocks_do_not_change_the_file(path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("cuts", [[0, 3, 7], [0, 0, 1, 6, 7]])
 def test_stretches_do_not_change_the_file(path: Path, cuts: list[int]) -> None:
-    whole = path.read_bytes()
-    chunks = [_trajectory().frames(start, stop) for start, stop in itertools.pairwise(cuts)]
-    write_chunks(path, chunks, n_frames=7, metadata=METADATA)
+    stretched = path.with_name("stretched.h5")
+    file = FrameFile(stretched, FrameShape(7, 2, 2))
+    for start, stop in itertools.pairwise(cuts):
+        file.write(_trajectory().frames(start, stop))
+    file.finish(METADATA)
+    assert stretched.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("memory", ["replica first", "time first", "strided"])
+def test_memory_order_does_not_change_the_file(path: Path, memory: str) -> None:
+    whole, trajectory = path.read_bytes(), _trajectory()
+    fields = [trajectory.positions, trajectory.velocities, trajectory.kicks]
+    if memory == "time first":
+        fields = [values.transpose(0, 1).contiguous().transpose(0, 1) for values in fields]
+    elif memory == "strided":
+        fields = [values.repeat_interleave(2, dim=1)[:, ::2] for values in fields]
+    write_trajectory(path, Trajectory(trajectory.steps, *fields), metadata=METADATA)
     assert path.read_bytes() == whole
 
 
@@ -146,22 +163,58 @@ def test_stretches_do_not_change_the_file(path: Path, cuts: list[int]) -> None:
         ([_trajectory(6), _trajectory(1, n_replicas=1)], "replicas or atoms change at frame 6"),
     ],
 )
-def test_stretches_that_do_not_fit_leave_the_old_file(path: Path, chunks: list[Trajectory], words: str) -> None:
-    whole = path.read_bytes()
+def test_stretches_that_do_not_fit_are_refused(tmp_path: Path, chunks: list[Trajectory], words: str) -> None:
+    file = FrameFile(tmp_path / "a.h5", FrameShape(7, 2, 2))
+
+    def write_all() -> None:
+        for chunk in chunks:
+            file.write(chunk)
+        file.finish({})
+
     with pytest.raises(DataError, match=words):
-        write_chunks(path, chunks, n_frames=7, metadata={})
-    assert path.read_bytes() == whole
-    assert _names(path.parent) == ["trajectory.h5"]
+        write_all()
+    assert "not an mlmd trajectory" in _refusal(tmp_path / "a.h5")
 
 
-def test_an_error_of_the_source_passes_through(path: Path) -> None:
-    def broken() -> Iterator[Trajectory]:
-        yield _trajectory(3)
-        raise RuntimeError("from the source")
+def test_what_is_killed_while_it_finishes_can_be_finished_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    again = path.with_name("again.h5")
+    file = FrameFile(again, FrameShape(7, 2, 2))
+    file.write(_trajectory())
+    hashes = file.sync()
+    n_writes = 0
 
-    with pytest.raises(RuntimeError, match="from the source"):
-        write_chunks(path, broken(), n_frames=7, metadata={})
-    assert _names(path.parent) == ["trajectory.h5"]
+    def write(*arguments: object) -> None:
+        nonlocal n_writes
+        n_writes += 1
+        if n_writes == 4:
+            raise KeyboardInterrupt
+        plain_write(*arguments)
+
+    plain_write = frame_file._write_all
+    with monkeypatch.context() as patch:
+        patch.setattr(frame_file, "_write_all", write)
+        with pytest.raises(KeyboardInterrupt):
+            file.finish({"other": "x" * 1000})
+    reopened = FrameFile(again, FrameShape(7, 2, 2))
+    reopened.go_on_after(7, hashes)
+    reopened.finish(METADATA)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_frames_are_read_by_stretches_and_replicas(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "_BLOCK_BYTES", 2 * 96)
+    with TrajectoryFile(path) as file:
+        assert (len(file), file.n_replicas, file.metadata) == (7, 2, METADATA)
+        for start, stop, replicas in [
+            (0, 7, slice(None)),
+            (2, 5, slice(1, 2)),
+            (6, 9, slice(0, 1)),
+            (3, 3, slice(None)),
+        ]:
+            _assert_same(file.frames(start, stop, replicas), _trajectory().frames(start, stop, replicas))
+    with pytest.raises(DataError):
+        file.frames(0, 1)
+    assert read_metadata(path) == METADATA
 
 
 @contextlib.contextmanager

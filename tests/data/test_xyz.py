@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from mlmd.data import xyz
 from mlmd.data.xyz import write_extended_xyz
 from mlmd.errors import ConfigError, DataError
 from mlmd.state import Trajectory
@@ -51,6 +52,26 @@ def test_ase_reads_positions_velocities_and_kinetic_energy(tmp_path: Path, traje
 def test_every_takes_one_frame_in_so_many(tmp_path: Path, trajectory: Trajectory) -> None:
     write_extended_xyz(tmp_path / "a.xyz", trajectory, symbols=["H", "Cl"], masses_u=MASSES_U, dt_fs=0.25, every=2)
     assert [atoms.info["step"] for atoms in _read(tmp_path / "a.xyz")] == [100, 120, 140]
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_stretch_is_in_memory_at_a_time(
+    tmp_path: Path, trajectory: Trajectory, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    arguments = {"symbols": ["H", "Cl"], "masses_u": MASSES_U, "dt_fs": 0.25, "replica": 2, "every": every}
+    write_extended_xyz(tmp_path / "whole.xyz", trajectory, **arguments)
+    monkeypatch.setattr(xyz, "_STRETCH_FRAMES", 1)
+    asked = []
+
+    class Stored(Trajectory):
+        def frames(self, start: int, stop: int, replicas: slice = slice(None)) -> Trajectory:
+            asked.append((start, stop, replicas))
+            return super().frames(start, stop, replicas)
+
+    fields = (trajectory.steps, trajectory.positions, trajectory.velocities, trajectory.kicks)
+    write_extended_xyz(tmp_path / "streamed.xyz", Stored(*fields), **arguments)
+    assert (tmp_path / "streamed.xyz").read_bytes() == (tmp_path / "whole.xyz").read_bytes()
+    assert asked[1:] == [(start, min(start + every, 5), slice(2, 3)) for start in range(0, 5, every)]
 
 
 def test_diverged_frames_are_written(tmp_path: Path, trajectory: Trajectory) -> None:

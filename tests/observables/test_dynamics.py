@@ -16,7 +16,7 @@ from mlmd.observables import (
     vacf,
     vacf_error,
 )
-from mlmd.observables.dynamics import _fft_length
+from mlmd.observables.dynamics import fft_length
 
 CM_PER_FS = 2.99792458e-5
 
@@ -63,8 +63,8 @@ def test_vacf_refuses_lags_that_the_run_lacks(n_lags):
 
 @settings(deadline=None)
 @given(st.integers(1, 100_000))
-def test_fft_length_is_a_short_product_that_is_long_enough(n_least):
-    length = _fft_length(n_least)
+def testfft_length_is_a_short_product_that_is_long_enough(n_least):
+    length = fft_length(n_least)
     assert n_least <= length <= max(2 * n_least - 1, 1)
     odd = length // (length & -length)
     assert odd in (1, 3, 5)

@@ -10,10 +10,11 @@ from PIL import Image
 
 from mlmd import reporting
 from mlmd.reporting import RunLabel
+from reporting.bonds import bonds, view
 
 TIME_PS = torch.linspace(0.1, 1.0, 10, dtype=torch.float64)
 ERROR = torch.logspace(-4, -1, 40, dtype=torch.float64).reshape(4, 10)
-BONDS = 1.27 + 0.1 * torch.cos(0.28 * torch.arange(2000, dtype=torch.float64)).expand(4, -1)
+BONDS = view(bonds(n_replicas=4))
 LAG_FS = 0.5 * torch.arange(2001, dtype=torch.float64)
 WAVENUMBERS = torch.arange(0.0, 6000.0, 2.0, dtype=torch.float64)
 POWER = 1.0 / (1.0 + (WAVENUMBERS - 2990.0).square())
@@ -24,12 +25,12 @@ SAVERS: dict[str, Callable[[Path, RunLabel], Path]] = {
     "loss": lambda path, label: reporting.loss_figure(path, [{"epoch": 0, "train/loss": 0.1}], label),
     "velocity": lambda path, label: reporting.velocity_figure(path, 1.1 * VELOCITIES, VELOCITIES, label),
     "energy": lambda path, label: reporting.energy_error_figure(path, {"f = 0": (TIME_PS, ERROR)}, label),
-    "bond": lambda path, label: reporting.bond_figure(path, BONDS, {"f = 0": BONDS}, 0.5, label, window_fs=50.0),
+    "bond": lambda path, label: reporting.bond_figure(path, BONDS, {"f = 0": BONDS}, label),
     "dynamics": lambda path, label: reporting.dynamics_figure(
         path, LAG_FS, VACF, {"f = 0": VACF}, WAVENUMBERS, POWER, {"f = 0": POWER}, 2990.0, label
     ),
     "trajectory": lambda path, label: reporting.trajectory_picture(
-        path, {"f = 0": (TIME_PS, ERROR)}, BONDS, {"f = 0": BONDS}, 0.5, label
+        path, {"f = 0": (TIME_PS, ERROR)}, BONDS, {"f = 0": BONDS}, label
     ),
 }
 

@@ -1,16 +1,14 @@
-import math
-
 import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from mlmd.errors import DataError
 from mlmd.reporting import RunLabel
 from mlmd.reporting.rollouts import CEILING, FLOOR, draw_bond, draw_energy_error, draw_trajectory
 from mlmd.reporting.style import SCHEDULE_COLOURS
+from reporting.bonds import bonds, view
 
 NAN, INF = float("nan"), float("inf")
 TIME_PS = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
@@ -18,11 +16,6 @@ TIME_PS = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
 
 def _names(figure: Figure) -> list[str]:
     return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-
-
-def _bonds(amplitude_A: float = 0.1, *, n_replicas: int = 3, n_frames: int = 1000) -> Tensor:
-    phase = torch.arange(n_replicas, dtype=torch.float64).unsqueeze(1)
-    return 1.27 + amplitude_A * torch.cos(2 * math.pi * torch.arange(n_frames) * 0.5 / 12.5 + phase)
 
 
 def test_energy_lines_are_medians_and_bands_span_the_replicas(label: RunLabel) -> None:
@@ -83,8 +76,8 @@ def test_no_rollout_is_said_in_words(label: RunLabel) -> None:
 
 
 def test_bond_panel_shows_replica_0_at_the_end_of_the_run(label: RunLabel) -> None:
-    reference, rollout = _bonds(), _bonds(0.11)
-    figure = draw_bond(reference, {"f = 0.01": rollout}, 0.5, label, window_fs=100.0)
+    reference, rollout = bonds(), bonds(0.11)
+    figure = draw_bond(view(reference), {"f = 0.01": view(rollout, reference)}, label)
     first, second = figure.axes[0].lines
     assert first.get_xdata()[[0, -1]].tolist() == [399.5, 499.5]
     assert np.array_equal(first.get_ydata(), reference[0, -201:].numpy())
@@ -95,9 +88,9 @@ def test_bond_panel_shows_replica_0_at_the_end_of_the_run(label: RunLabel) -> No
 
 
 def test_bond_histograms_are_densities_of_all_replicas_and_times(label: RunLabel) -> None:
-    reference, rollout = _bonds(), _bonds(0.11)
+    reference, rollout = bonds(), bonds(0.11)
     rollout[2, 500:] = NAN
-    figure = draw_bond(reference, {"f = 0": rollout}, 0.5, label)
+    figure = draw_bond(view(reference), {"f = 0": view(rollout, reference)}, label)
     of_reference, of_rollout = (patch.get_data() for patch in figure.axes[1].patches)
     widths = np.diff(of_reference.edges)
     expected = np.histogram(reference.numpy(), bins=of_reference.edges, density=True)[0]
@@ -111,34 +104,37 @@ def test_bond_histograms_are_densities_of_all_replicas_and_times(label: RunLabel
 
 
 def test_a_bond_that_explodes_does_not_stretch_the_axis(label: RunLabel) -> None:
-    rollout = _bonds()
+    rollout = bonds()
     rollout[:, 900:] = 1e6
-    low, high = draw_bond(_bonds(), {"f = 0": rollout}, 0.5, label).axes[0].get_ylim()
+    low, high = draw_bond(view(bonds()), {"f = 0": view(rollout, bonds())}, label).axes[0].get_ylim()
     assert 1.0 < low < high < 1.5
 
 
 def test_a_bond_at_rest_still_has_an_axis(label: RunLabel) -> None:
-    low, high = draw_bond(_bonds(0.0), {}, 0.5, label).axes[0].get_ylim()
+    low, high = draw_bond(view(bonds(0.0)), {}, label).axes[0].get_ylim()
     assert low < 1.27 < high
 
 
-def test_a_run_shorter_than_the_window_is_shown_whole(label: RunLabel) -> None:
-    line = draw_bond(_bonds(n_frames=21), {}, 0.5, label, window_fs=100.0).axes[0].lines[0]
-    assert line.get_xdata()[[0, -1]].tolist() == [0.0, 10.0]
+def test_few_frames_are_marked(label: RunLabel) -> None:
+    shown = {"f = 0": view(bonds(), n_shown=21)}
+    assert draw_bond(view(bonds(), n_shown=21), shown, label).axes[0].lines[1].get_marker() == "o"
 
 
-def test_a_rollout_of_another_length_is_refused(label: RunLabel) -> None:
-    with pytest.raises(DataError, match="bond lengths of f = 0 has shape"):
-        draw_bond(_bonds(), {"f = 0": _bonds(n_frames=10)}, 0.5, label)
+def test_a_rollout_at_other_times_is_refused(label: RunLabel) -> None:
+    with pytest.raises(DataError, match="bond of f = 0 has shape"):
+        draw_bond(view(bonds()), {"f = 0": view(bonds(), n_shown=10)}, label)
 
 
 def test_trajectory_picture_stacks_both_with_one_legend(label: RunLabel) -> None:
     error = torch.tensor([[1e-3, 1e-2, 1e-1], [1e-3, 1e-2, 1e-1]])
-    reference, rollout = _bonds(), _bonds(0.11)
-    figure = draw_trajectory({"f = 0": (TIME_PS, error)}, reference, {"f = 0": rollout}, 0.5, label, window_fs=50.0)
+    reference, rollout = bonds(), bonds(0.11)
+    reference[1] += 0.3  # the axis below is that of replica 0
+    shown = view(reference, n_shown=101), {"f = 0": view(rollout, reference, n_shown=101)}
+    figure = draw_trajectory({"f = 0": (TIME_PS, error)}, *shown, label)
     above, below = figure.axes
     assert above.lines[0].get_ydata() == pytest.approx([1e-3, 1e-2, 1e-1])
     assert np.array_equal(below.lines[0].get_ydata(), reference[0, -101:].numpy())
     assert np.array_equal(below.lines[1].get_ydata(), rollout[0, -101:].numpy())
+    assert below.get_ylim() == pytest.approx((1.17 - 0.2 / 3, 1.37 + 0.2 / 3), abs=2e-3)
     assert above.lines[0].get_color() == below.lines[1].get_color()
     assert _names(figure) == ["reference", "f = 0"]

@@ -1,0 +1,100 @@
+"""What a figure shows of a run: curves of a bounded number of points, whatever the length of the run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mlmd.observables.structure import bond_lengths
+from mlmd.state import FrameSource
+
+END_FS = 100.0
+"""The last stretch of a run in which its bond is shown, about eight periods."""
+
+N_BINS = 80
+
+
+@dataclass(frozen=True)
+class BondView:
+    """The bond length of one run.
+
+    Attributes:
+        time_fs: times of the last frames [time], the first frame of the run at zero.
+        lengths: bond length of the first replica at these times [time], A.
+        edges: of the bins of the distribution [bin + 1], A.
+        density: share of all replicas and frames in a bin, per A [bin]; beyond the edges, or no numbers, is missing.
+        first_range: shortest and longest bond of the first replica in the whole run, A.
+        n_replicas: replicas.
+        n_diverged: replicas with a bond length that is not finite.
+    """
+
+    time_fs: Tensor
+    lengths: Tensor
+    edges: Tensor
+    density: Tensor
+    first_range: tuple[float, float]
+    n_replicas: int
+    n_diverged: int
+
+
+@dataclass(frozen=True)
+class DynamicsView:
+    """Time correlation and spectrum of one run, NaN where no replica survived.
+
+    Attributes:
+        correlation: velocity autocorrelation function [lag].
+        power: of the bond velocity [n], (A/fs)^2 per cm^-1.
+    """
+
+    correlation: Tensor
+    power: Tensor
+
+
+@dataclass(frozen=True)
+class RolloutCurves:
+    """All that is drawn of runs and their reference.
+
+    Attributes:
+        n_frames: frames judged.
+        energy_errors: by run, time [window], ps, and relative energy error [replica, window].
+        bond_ref: the reference's bond.
+        bonds: by run.
+        lag_fs: [lag].
+        wavenumbers: [n], cm^-1.
+        dynamics_ref: of the reference.
+        dynamics: by run, of the replicas that survived.
+    """
+
+    n_frames: int
+    energy_errors: Mapping[str, tuple[Tensor, Tensor]]
+    bond_ref: BondView
+    bonds: Mapping[str, BondView]
+    lag_fs: Tensor
+    wavenumbers: Tensor
+    dynamics_ref: DynamicsView
+    dynamics: Mapping[str, DynamicsView]
+
+
+def bond_limits(shortest: float, longest: float) -> tuple[float, float]:
+    """From the shortest to the longest bond and a third of that beyond; a run that explodes is cut.
+
+    >>> [round(limit, 3) for limit in bond_limits(1.2, 1.5)]
+    [1.1, 1.6]
+    """
+    # A bond that does not vibrate still needs an axis.
+    margin = max((longest - shortest) / 3.0, 1e-3 * longest)
+    return shortest - margin, longest + margin
+
+
+def bond_edges(shortest: float, longest: float) -> Tensor:
+    """Edges of the bins in which bonds are counted for a figure, between the limits of its axis."""
+    return torch.linspace(*bond_limits(shortest, longest), N_BINS + 1, dtype=torch.float64)
+
+
+def bond_at_end(run: FrameSource, frame_dt_fs: float, *, first: int = 0) -> tuple[Tensor, Tensor]:
+    """Times, fs from frame ``first`` on, and bond lengths, A, of the first replica at the end of a run [time]."""
+    stop = len(run)
+    start = max(first, stop - 1 - max(1, round(END_FS / frame_dt_fs)))
+    time_fs = frame_dt_fs * torch.arange(start - first, stop - first, dtype=torch.float64)
+    return time_fs, bond_lengths(run.frames(start, stop, slice(0, 1)).positions)[0].clone()
