@@ -25,7 +25,9 @@ CASES: dict[str, list[str]] = {
     "HCl-morse-rotating-DuR0-noise": [
         "model=DuR0", "regime=rotating", "hamiltonian=morse", "data.batches.noise=1e-3",
     ],
+    "HCl-morse-rotating-DuR0-soap": ["model=DuR0", "regime=rotating", "hamiltonian=morse", "optimizer=soap"],
     "HCl-morse-thermal-DuR0": ["model=DuR0", "regime=thermal", "hamiltonian=morse"],
+    "HCl-morse-thermal-DuR0-soap": ["model=DuR0", "regime=thermal", "hamiltonian=morse", "optimizer=soap"],
     **{
         f"HCl-{regime}-3vR0-{frame}": ["model=3vR0", f"regime={regime}", f"model.frame={frame}"]
         for regime in ("rotating", "thermal")
@@ -33,6 +35,9 @@ CASES: dict[str, list[str]] = {
     },
     "HCl-morse-thermal-3vR0-molecule": ["model=3vR0", "regime=thermal", "hamiltonian=morse", "model.frame=molecule"],
     **{f"HCl-vibrating-{model}-plain": [f"model={model}", "model.shortcut=false"] for model in MODELS},
+    "HCl-vibrating-DuR0-plain-noise-soap": [
+        "model=DuR0", "model.shortcut=false", "data.batches.noise=1e-3", "optimizer=soap",
+    ],
     "HCl-vibrating-3vR0-plain-long": [
         "model=3vR0", "model.shortcut=false", "model.hidden_size=64", "trainer.max_epochs=60",
     ],
@@ -145,6 +150,7 @@ def _words(name: str) -> str:
         "plain": "plain LSTM",
         "lab": "lab frame",
         "molecule": "turning frame",
+        "soap": "SOAP",
         "long": "64 wide, 60 epochs",
     }
     return ", ".join(replacements.get(part, part) for part in name.replace("morse", "Morse").split("-"))

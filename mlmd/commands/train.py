@@ -35,7 +35,7 @@ from mlmd.reporting.console import print_summary
 from mlmd.reporting.style import RunLabel
 from mlmd.state import Trajectory
 from mlmd.systems import Regime, System
-from mlmd.training import PredictorModule, RolloutPlan, RolloutValidation
+from mlmd.training import PredictorModule, RolloutPlan, RolloutValidation, TrainingClock
 
 MAPE_THRESHOLD_OF_RMS = 0.01
 """Velocity components below this part of the root mean square stay out of the MAPE, which is unbounded near zero."""
@@ -90,9 +90,9 @@ def train(values: Values, *, folder: str, overrides: list[str], began: float | N
         say(_what_is_left(predictor))
     with files.tracker(system, predictor) as tracker:
         loggers: list[Logger] = [CSVLogger(files.folder, name="csv"), *tracker.loggers]
-        trainer = make_trainer(
-            values, module, rollout_callback, loggers, folder=files.folder, progress=files.shows_progress
-        )
+        clock = TrainingClock(began=began)
+        callbacks = [rollout_callback, clock]
+        trainer = make_trainer(values, module, callbacks, loggers, folder=files.folder, progress=files.shows_progress)
         train_began = time.perf_counter()
         with warnings.catch_warnings():
             ignore_known_warnings()
@@ -105,10 +105,13 @@ def train(values: Values, *, folder: str, overrides: list[str], began: float | N
             metrics = _test(trainer, module, data, files)
         if not trainer.is_global_zero:
             return metrics
+        say(f"engine: {rollout_callback.test_plan.engine.description}")
         metrics |= {
+            "val/best": float(trainer.checkpoint_callback.best_model_score),  # type: ignore[union-attr]  # of "best"
             "test/velocity_mape_threshold_A_per_fs": module.mape.threshold,
             "cost/data_force_calls": sum(split.n_replicas * len(split) for split in splits.values()),
             "cost/train_s": train_s,
+            **clock.costs(),
             "cost/rollout_reference_s": rollout_callback.test_reference_s,
             **{f"cost/rollout_{name}_s": run.wall_s for name, run in rollout_callback.test_results.items()},
         }
@@ -156,8 +159,9 @@ def _rollout_callback(values: Values, system: System, regime: Regime) -> Rollout
     rollout, seed = values["rollout"], values["seed"]
     injections = make_injections(rollout["injections"])
     start = rollout["start_step"]
-    val_plan = RolloutPlan(injections, rollout["val_n_steps"], rollout["val_n_replicas"], start)
-    test_plan = RolloutPlan(injections, rollout["n_steps"], rollout["n_replicas"], start)
+    engine = build(values["engine"], "engine")
+    val_plan = RolloutPlan(injections, rollout["val_n_steps"], rollout["val_n_replicas"], start, engine)
+    test_plan = RolloutPlan(injections, rollout["n_steps"], rollout["n_replicas"], start, engine)
     return RolloutValidation(
         system,
         val_plan=val_plan,

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning import Callback, Trainer
@@ -41,14 +42,20 @@ def check_trainer(values: Values) -> None:
 
 
 def make_trainer(
-    values: Values, module: PredictorModule, callback: Callback, loggers: list[Logger], *, folder: Path, progress: bool
+    values: Values,
+    module: PredictorModule,
+    callbacks: Sequence[Callback],
+    loggers: list[Logger],
+    *,
+    folder: Path,
+    progress: bool,
 ) -> Trainer:
     """The trainer.
 
     Args:
         values: the resolved configuration.
         module: what is trained.
-        callback: validation by rollout.
+        callbacks: what else happens along the training.
         loggers: where curves go.
         folder: where checkpoints go.
         progress: show progress bars.
@@ -57,9 +64,12 @@ def make_trainer(
         ConfigError: Lightning does not take an argument.
     """
     selection, arguments = values["selection"], dict(values["trainer"])
+    n_batches = values["data"]["batches"]["batches_per_epoch"]
     if module.predictor.scaling.n_learned == 0:
-        # The shortcut leaves nothing but round-off to learn: one epoch, for its validation and its checkpoints.
-        arguments["max_epochs"] = 1
+        # The shortcut leaves nothing but round-off to learn: targets, loss and gradients are zero.
+        # One epoch of one step, for its validation and its checkpoints.
+        arguments |= {"max_epochs": 1, "limit_train_batches": 1}
+        n_batches = 1
     best = MovableCheckpoint(
         folder,
         "best",
@@ -68,7 +78,7 @@ def make_trainer(
         every_n_epochs=min(selection["every_n_epochs"], arguments["max_epochs"]),
         enable_version_counter=False,
     )
-    callbacks = [callback, best, MovableCheckpoint(folder, "last", enable_version_counter=False)]
+    callbacks = [*callbacks, best, MovableCheckpoint(folder, "last", enable_version_counter=False)]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=50, leave=False))
     try:
@@ -84,7 +94,7 @@ def make_trainer(
             use_distributed_sampler=False,
             enable_model_summary=False,
             enable_progress_bar=progress,
-            log_every_n_steps=min(50, values["data"]["batches"]["batches_per_epoch"]),
+            log_every_n_steps=min(50, n_batches),
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error

@@ -1,7 +1,9 @@
 """Training: the LightningModule, the callbacks that validate by rollout, and the rollouts themselves."""
 
+from mlmd.training.clock import TrainingClock
 from mlmd.training.loss import SequenceLoss
-from mlmd.training.module import OptimizerPlan, PredictorModule
+from mlmd.training.module import PredictorModule
+from mlmd.training.optimizers import OptimizerPlan, SoapPlan
 from mlmd.training.rollout_callback import RolloutValidation
 from mlmd.training.rollouts import RolloutPlan, RolloutResult, run_rollouts
 
@@ -12,5 +14,7 @@ __all__ = [
     "RolloutResult",
     "RolloutValidation",
     "SequenceLoss",
+    "SoapPlan",
+    "TrainingClock",
     "run_rollouts",
 ]

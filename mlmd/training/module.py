@@ -1,6 +1,5 @@
 """The LightningModule around a velocity predictor."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,43 +7,13 @@ from lightning import LightningModule
 from torch import Tensor
 
 from mlmd.data.module import TrajectoryBatch
-from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor
 from mlmd.observables import VelocityAccuracy, VelocityMAE, VelocityMAPE
 from mlmd.state import Trajectory
 from mlmd.training.loss import SequenceLoss
+from mlmd.training.optimizers import OptimizerPlan
 
 CHECKPOINT_FORMAT = 1
-
-
-@dataclass(frozen=True)
-class OptimizerPlan:
-    """Adam with one cycle of the learning rate (L. N. Smith, arXiv:1708.07120), or a constant rate.
-
-    Attributes:
-        learning_rate: peak (or constant) rate.
-        schedule: "one_cycle" or "constant".
-        weight_decay: decoupled weight decay (AdamW); 0 is Adam.
-        gradient_clip: bound on the gradient norm.
-
-    Raises:
-        ConfigError: a value out of range.
-    """
-
-    learning_rate: float
-    schedule: str
-    weight_decay: float
-    gradient_clip: float
-
-    def __post_init__(self) -> None:
-        if not self.learning_rate > 0:
-            raise ConfigError(f"optimizer.learning_rate = {self.learning_rate} must be positive")
-        if self.schedule not in ("one_cycle", "constant"):
-            raise ConfigError(f"optimizer.schedule = {self.schedule!r} is unknown; known: 'constant', 'one_cycle'")
-        if self.weight_decay < 0:
-            raise ConfigError(f"optimizer.weight_decay = {self.weight_decay} must not be negative")
-        if not self.gradient_clip > 0:
-            raise ConfigError(f"optimizer.gradient_clip = {self.gradient_clip} must be positive")
 
 
 class PredictorModule(LightningModule):
@@ -76,12 +45,18 @@ class PredictorModule(LightningModule):
         self.linear_accuracy = VelocityAccuracy()
         self.mae = VelocityMAE()
         self.mape = VelocityMAPE(threshold=mape_threshold_A_per_fs)
+        self._train_losses: list[Tensor] = []
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss over all steps after the memory's warm-up, in units of what the shortcut leaves."""
         loss = self._loss(*batch)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch[0]))
+        self._train_losses.append(loss.detach())
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's mean loss: once, for `log` in every step takes longer than the optimizer's step."""
+        self.log("train/loss", torch.stack(self._train_losses).mean(), prog_bar=True, batch_size=1)
+        self._train_losses.clear()
 
     def validation_step(self, batch: TrajectoryBatch, batch_idx: int) -> None:
         """Loss and one-step velocity accuracy on the validation trajectories."""
@@ -113,17 +88,12 @@ class PredictorModule(LightningModule):
             self.log(f"test/{name}", metric, batch_size=1)
 
     def configure_optimizers(self) -> Any:
-        """AdamW over the network's weights, with the planned rate."""
-        plan = self.optimizer_plan
-        optimizer = torch.optim.AdamW(
-            self.predictor.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-        )
-        if plan.schedule == "constant":
+        """The planned optimizer over the network's weights, with the planned rate."""
+        optimizer = self.optimizer_plan.optimizer(self.predictor.network)
+        scheduler = self.optimizer_plan.scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        if scheduler is None:
             return optimizer
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, plan.learning_rate, total_steps=int(self.trainer.estimated_stepping_batches)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say in plain values what the checkpoint is, so that it can be used without the code that made it."""

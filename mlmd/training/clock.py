@@ -1,0 +1,70 @@
+"""The clock of a training: how long until what, readable beside the curves and kept over a resumption."""
+
+import time
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+ACCURACIES_PERCENT = (99.9, 99.99)
+"""Validation velocity accuracies whose time is noted."""
+
+
+class TrainingClock(Callback):
+    """Logs ``time/train_s`` with every validation, and notes when an accuracy was first reached.
+
+    Training runs from its first batch on, validations and their rollouts included. A resumed run goes on from the time
+    of the checkpoint; what was lost after it does not count.
+
+    Args:
+        began: `time.perf_counter` at the start of the command.
+
+    Attributes:
+        first_step_s: from the start of the command to the end of this process's first training step, s; None before.
+        reached_s: time of training at the first validation with an accuracy, by accuracy in percent.
+    """
+
+    def __init__(self, *, began: float) -> None:
+        self.began = began
+        self.first_step_s: float | None = None
+        self.reached_s: dict[float, float] = {}
+        self._before_s = 0.0
+        self._train_began: float | None = None
+
+    @property
+    def train_s(self) -> float:
+        """Time of training so far, s."""
+        return self._before_s + (0.0 if self._train_began is None else time.perf_counter() - self._train_began)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start."""
+        self._train_began = time.perf_counter()
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        """Note the first step."""
+        if self.first_step_s is None:
+            self.first_step_s = time.perf_counter() - self.began
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the time."""
+        pl_module.log("time/train_s", self.train_s, batch_size=1)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the accuracies that this validation has reached."""
+        accuracy = float(trainer.callback_metrics["val/velocity_accuracy_percent"])
+        for level in ACCURACIES_PERCENT:
+            if accuracy >= level:
+                self.reached_s.setdefault(level, self.train_s)
+
+    def costs(self) -> dict[str, float]:
+        """What ``metrics.json`` says of it; an accuracy that was not reached is absent."""
+        costs = {} if self.first_step_s is None else {"cost/first_step_s": self.first_step_s}
+        return costs | {f"cost/to_{level}_percent_s": seconds for level, seconds in sorted(self.reached_s.items())}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The time so far, for a checkpoint."""
+        return {"train_s": self.train_s, "reached_s": dict(self.reached_s)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint's time."""
+        self._before_s = state_dict["train_s"]
+        self.reached_s = dict(state_dict["reached_s"])
