@@ -5,7 +5,7 @@ import time
 import hydra
 from omegaconf import DictConfig
 
-from mlmd.config import launch, one_line_errors, resolved, set_environment
+from mlmd.config import in_sweep, job_overrides, job_values, launch, one_line_errors, set_environment
 
 BEGAN = time.perf_counter()
 """When the command began, before anything heavy is imported."""
@@ -15,18 +15,19 @@ BEGAN = time.perf_counter()
 def main(config: DictConfig) -> None:
     """Compose, then import what is heavy and run."""
     with one_line_errors():
-        values = resolved(config)
+        values = job_values(config)
         set_environment(values["threads"])
         from hydra.core.hydra_config import HydraConfig
 
         from mlmd.commands.simulate import simulate
 
         hydra_config = HydraConfig.get()
+        began = None if in_sweep() else BEGAN  # a process that sweeps began before this job
         simulate(
             values,
-            began=BEGAN,
+            began=began,
             folder=hydra_config.runtime.output_dir,
-            overrides=list(hydra_config.overrides.task),
+            overrides=job_overrides(),
             injection_name=hydra_config.runtime.choices["injection"],
         )
 

@@ -5,7 +5,7 @@ import time
 import hydra
 from omegaconf import DictConfig
 
-from mlmd.config import launch, one_line_errors, resolved, set_environment
+from mlmd.config import in_sweep, job_overrides, job_values, launch, one_line_errors, set_environment
 
 BEGAN = time.perf_counter()
 """When the command began, before anything heavy is imported."""
@@ -15,14 +15,15 @@ BEGAN = time.perf_counter()
 def main(config: DictConfig) -> None:
     """Compose, then import what is heavy and run."""
     with one_line_errors():
-        values = resolved(config)
+        values = job_values(config)
         set_environment(values["threads"])
         from hydra.core.hydra_config import HydraConfig
 
         from mlmd.commands.train import train
 
         hydra_config = HydraConfig.get()
-        train(values, began=BEGAN, folder=hydra_config.runtime.output_dir, overrides=list(hydra_config.overrides.task))
+        began = None if in_sweep() else BEGAN  # a process that sweeps began before this job
+        train(values, began=began, folder=hydra_config.runtime.output_dir, overrides=job_overrides())
 
 
 if __name__ == "__main__":

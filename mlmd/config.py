@@ -1,19 +1,23 @@
 """Between Hydra and the package: resolvers, strict instantiation, errors in one line.
 
-Nothing else under ``mlmd`` imports Hydra but `mlmd.overrides`, which checks the command line. Heavy imports happen
-after the configuration is composed, so that ``--help`` and ``--cfg`` answer at once.
+Nothing else under ``mlmd`` imports Hydra but `mlmd.overrides`, which checks the command line; sweeps are plugins of
+Hydra and lie in ``hydra_plugins``. Heavy imports happen after the configuration is composed, so that ``--help`` and
+``--cfg`` answer at once.
 """
 
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -21,6 +25,7 @@ from yaml import YAMLError
 from mlmd.data.files import unwritable
 from mlmd.errors import ConfigError, MlmdError, nearest
 from mlmd.overrides import check_overrides, first_line
+from mlmd.sweeps.digest import KEY, digest
 from mlmd.variants import variant_name
 
 BAD_INPUT = 2
@@ -68,15 +73,28 @@ def launch(main: Callable[[], None], *, config_name: str) -> None:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turns an `MlmdError` into one line on stderr and exit code 2; other errors are bugs and keep their traceback."""
+    """Turns an `MlmdError` into one line on stderr and exit code 2; other errors are bugs and keep their traceback.
+
+    A job that a sweep runs in its own process leaves its errors to the sweep, which goes on with the others.
+    """
     try:
         yield
-    except MlmdError as error:
-        _leave(error)
-    except OSError as error:
-        if error.errno not in REFUSING_DISK:
+    except Exception as error:
+        spoken: Exception = error
+        if isinstance(error, OSError) and error.errno in REFUSING_DISK:
+            spoken = unwritable(error.filename or "the output folder", error)
+        if in_sweep():
+            if not isinstance(spoken, MlmdError):
+                traceback.print_exc()  # the sweep keeps one line of it
+            raise spoken from None
+        if not isinstance(spoken, MlmdError):
             raise
-        _leave(unwritable(error.filename or "the output folder", error))
+        _leave(spoken)
+
+
+def in_sweep() -> bool:
+    """Whether this process runs a job of a multirun now."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _leave(error: MlmdError) -> None:
@@ -96,6 +114,21 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise ConfigError(first_line(error)) from error
     return {str(key): value for key, value in dict(values).items()}  # type: ignore[arg-type]  # a mapping by contract
+
+
+def job_values(config: DictConfig) -> dict[str, Any]:
+    """What a job runs with: the resolved values, and their digest, by which a sweep finds the job's results again.
+
+    Raises:
+        ConfigError: as `resolved`.
+    """
+    values = resolved(config)
+    return values | {KEY: digest(values)}
+
+
+def job_overrides() -> list[str]:
+    """What the command line changed of this job's configuration; how jobs are swept is none of it."""
+    return [line for line in HydraConfig.get().overrides.task if not line.startswith("sweep=")]
 
 
 def build(node: Any, path: str, **keywords: Any) -> Any:

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlmd.data.files import require_writable_folder, unwritable
 from mlmd.errors import ConfigError, DataError, nearest
+from mlmd.sweeps.extras import require_extra
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 """The configuration of the checkout; the root scripts are part of it too."""
@@ -30,7 +31,7 @@ def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = 
 
     Raises:
         ConfigError: an unknown group, choice or key (nearest names offered), a value that cannot be parsed or is of
-            another type than its default.
+            another type than its default, a choice whose package is not installed, a sweep without ``--multirun``.
         DataError: the run's folder cannot be written, or the one to go on with is none.
     """
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
@@ -41,6 +42,7 @@ def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = 
         groups = _groups()
         for override in overrides:
             _check_choice(override, groups)
+            _check_sweep(override, multirun=multirun)
         for combination in _one_at_a_time(overrides):
             chosen = [line for line in combination if _key_of(line) in groups and not line.startswith("~")]
             defaults = _plain(_compose(config_name, chosen))
@@ -93,6 +95,16 @@ def _check_choice(override: Override, groups: Mapping[str, set[str]]) -> None:
         name = "null" if value is None else str(value)
         if name not in groups[key]:
             raise ConfigError(f"{key}={name}: there is no such {key}: {nearest(name, groups[key])}")
+
+
+def _check_sweep(override: Override, *, multirun: bool) -> None:
+    """Refuse a way to sweep that cannot be had, or that is asked for without a sweep."""
+    if override.is_sweep_override():
+        return
+    key = _key_of(str(override.input_line))
+    require_extra(key, str(override.value()))
+    if key == "sweep" and not multirun:
+        raise ConfigError(f"{override.input_line} is for sweeps: add --multirun")
 
 
 def _key_of(line: str) -> str:
@@ -171,11 +183,20 @@ def _one_at_a_time(overrides: Iterable[Override]) -> list[list[str]]:
     for override in overrides:
         if override.is_sweep_override():
             key = override.get_key_element()
-            swept.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+            swept.append([f"{key}={value}" for value in _values(override)])
         else:
             plain.append(str(override.input_line))
     longest = max((len(values) for values in swept), default=1)
     return [plain + [values[min(turn, len(values) - 1)] for values in swept] for turn in range(longest)]
+
+
+def _values(override: Override) -> Iterable[Any]:
+    """What a sweep takes; of ranges and intervals the ends, which stand for what lies between."""
+    if override.is_interval_sweep():
+        interval: Any = override.value()
+        return (interval.start, interval.end)
+    values = list(override.sweep_string_iterator())
+    return values[:: max(1, len(values) - 1)] if override.is_range_sweep() else values
 
 
 def first_line(error: Exception) -> str:

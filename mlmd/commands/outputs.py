@@ -12,6 +12,7 @@ from mlmd.commands.objects import short_name
 from mlmd.commands.tracking import Tracker, WandbTracker
 from mlmd.data.files import require_writable_folder, write_json, write_text
 from mlmd.data.provenance import provenance
+from mlmd.data.run_lock import hold, require_free
 from mlmd.errors import DataError
 from mlmd.models import VelocityPredictor
 from mlmd.systems import System
@@ -51,11 +52,16 @@ class RunFiles:
         return sys.stderr.isatty()
 
     def begin(self) -> None:
-        """Write the resolved configuration and the provenance; a resumed run keeps its first ones."""
-        if self.values["resume"] is not None:
-            return
-        write_text(self.folder / "config.yaml", yaml.safe_dump(dict(self.values), sort_keys=False))
-        write_json(self.folder / "provenance.json", self.provenance)
+        """Write the resolved configuration and the provenance, and hold the folder; a resumed run keeps its first ones.
+
+        Raises:
+            DataError: another process writes into the folder, or it cannot be written.
+        """
+        require_free(self.folder)
+        if self.values["resume"] is None:
+            write_text(self.folder / "config.yaml", yaml.safe_dump(dict(self.values), sort_keys=False))
+            write_json(self.folder / "provenance.json", self.provenance)
+        hold(self.folder, owner=self)
 
     def write_metrics(self, metrics: Mapping[str, float]) -> None:
         """``metrics.json``, flat; a number that is not finite becomes null."""

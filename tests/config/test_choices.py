@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import hydra
 import lightning
 import pytest
 import torch
 import yaml
 from commands.running import compose
+from hydra.core.plugins import Plugins
 
 from mlmd.commands.objects import check_device, make_injections, make_predictor
 from mlmd.config import build
@@ -141,3 +143,31 @@ def test_loggers(name):
     values = compose("train", f"logger={name}")["logger"]
     assert values["wandb"] is (name == "wandb")
     assert values.get("mode", "offline") == "offline", "nothing leaves the machine unless the user says so"
+
+
+# Launcher, sweeper and jobs at once of every way to sweep.
+SWEEPS = {
+    "one_job": ("ProcessLauncher", "GridSweeper", 1),
+    "two_jobs": ("ProcessLauncher", "GridSweeper", 2),
+    "slurm": ("SlurmLauncher", "GridSweeper", 64),
+    "optuna": ("ProcessLauncher", "SearchSweeper", 1),
+}
+
+
+@pytest.mark.parametrize("script", ["train", "simulate"])
+@pytest.mark.parametrize("name", names("sweep"))
+def test_sweeps(name, script):
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = hydra.compose(script, overrides=[f"sweep={name}"], return_hydra_config=True)
+    launcher, sweeper = composed.hydra.launcher, composed.hydra.sweeper
+    chosen = (launcher._target_.rpartition(".")[2], sweeper._target_.rpartition(".")[2], sweeper.n_jobs)
+    assert chosen == SWEEPS[name]
+    assert compose(script, f"sweep={name}") == compose(script), "how jobs are swept is no part of them"
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("hydra/*/*.yaml")), ids=lambda path: path.stem)
+def test_plugins_of_hydra_are_found(path):
+    values = yaml.safe_load(path.read_text())
+    assert values["_target_"] in Plugins.instance().class_name_to_class
+    if "sampler" in values:
+        assert build(values["sampler"], "sampler")(seed=3).__class__.__name__ == "TPESampler"

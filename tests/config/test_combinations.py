@@ -17,7 +17,7 @@ from mlmd.overrides import CONF
 GROUPS = ("hamiltonian", "regime", "memory", "model", "data", "loss", "optimizer", "trainer", "rollout", "selection")
 CHOICES = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in (*GROUPS, "logger")}
 OVERLAYS = [None, *sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))]
-FILES = sorted(path for path in CONF.glob("*/*.yaml") if path.parent.name != "experiment")
+FILES = sorted(path for path in CONF.glob("*/*.yaml") if path.parent.name not in ("experiment", "sweep"))
 
 
 def covering_rows() -> list[tuple[str | None, ...]]:

@@ -76,6 +76,8 @@ def test_what_cannot_be_parsed_is_one_line(argument):
         ["system=custom", "system.masses_u=[2.014,34.969]", "system.name=DCl"],
         ["memory=window", "memory.length=8", "trainer.devices=auto", "data.cache=null", "~rollout.injections.never"],
         ["system=H2,HCl", "model=3vR0,DuR0,3uR0", "seed=range(1,4)"],
+        ["sweep=optuna", "seed=range(1,1000000)", "data.batches.noise=tag(log,interval(1e-4,1e-2))"],
+        ["sweep=slurm", "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5", "seed=1,2"],
     ],
 )
 def test_what_is_sound_passes(arguments, tmp_path):
@@ -102,3 +104,24 @@ def test_a_misspelt_folder_to_resume_is_not_made(script, tmp_path):
     with pytest.raises(DataError, match="gone is not the folder of a run: it holds no config"):
         check_overrides(["resume=gone"], script)
     assert not (tmp_path / "gone").exists()
+
+
+def test_a_way_to_sweep_needs_a_sweep():
+    with pytest.raises(ConfigError) as error:
+        check_overrides(["sweep=two_jobs"], "train")
+    assert one_line(error) == "sweep=two_jobs is for sweeps: add --multirun"
+
+
+def test_the_ends_of_an_interval_are_checked():
+    with pytest.raises(ConfigError, match=r"model.hidden_size = 8.0 must be a whole number"):
+        check_overrides(["sweep=optuna", "model.hidden_size=interval(8,64)"], "train", multirun=True)
+    with pytest.raises(ConfigError, match=r"data.batches.nois: there is no such key"):
+        check_overrides(["data.batches.nois=interval(0,1)"], "train", multirun=True)
+
+
+def test_a_way_to_sweep_whose_package_is_missing_is_refused(monkeypatch):
+    monkeypatch.setattr("mlmd.sweeps.extras.find_spec", {}.get)
+    for choice, package in (("sweep=slurm", "hydra-submitit-launcher"), ("hydra/sweeper=optuna", "optuna")):
+        with pytest.raises(ConfigError, match=f"{choice} needs the package {package}, which is not installed") as error:
+            check_overrides([choice, "seed=1,2"], "train", multirun=True)
+        one_line(error)

@@ -1,0 +1,121 @@
+"""Each job is a process of its own on this machine: ``python train.py <overrides>``, its words in ``console.log``.
+
+One that crashes or is killed takes no other with it, its memory and time are its own, and nothing is pickled.
+"""
+
+import inspect
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from hydra_plugins.mlmd_sweeps.composing import compose_job, quoted
+from mlmd.config import BAD_INPUT
+from mlmd.errors import MlmdError
+
+CONSOLE = "console.log"
+
+_PATIENCE_S = 20.0
+"""For a job to write what it has to after an interruption; then it is killed, which a run survives as well."""
+
+_OF_THE_SWEEP = re.compile(r"(\+*hydra[./](sweep|sweeper|launcher|mode|run)\b|sweep=)")
+"""Overrides that a single job has no use for."""
+
+
+class JobFailedError(MlmdError):
+    """A job's process ended with an error; its message is the job's own last words."""
+
+
+class ProcessLauncher(Launcher):
+    """Runs jobs as processes; how many at once is up to the sweeper."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopping = False
+        # Starts processes in a thread of its own: an interruption, which comes to the main one, finds a process either
+        # not started or among those that run.
+        self._starter = ThreadPoolExecutor(max_workers=1)
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Hydra's: which script to run."""
+        self._script = Path(inspect.getfile(task_function)).resolve()
+        self._hydra_context = hydra_context
+        self._config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run jobs one after the other."""
+        return [self._run(list(overrides), initial_job_idx + n) for n, overrides in enumerate(job_overrides)]
+
+    def stop(self) -> None:
+        """End the processes that run: ask, wait a while, insist; at once if interrupted again."""
+        self._stopping = True
+        self._starter.shutdown()
+        running = list(self._running)
+        for process in running:
+            process.send_signal(signal.SIGINT)  # a terminal has told them already; another process has not
+        deadline = time.monotonic() + _PATIENCE_S
+        try:
+            for process in running:
+                process.wait(max(0.0, deadline - time.monotonic()))
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            for process in running:
+                process.kill()
+
+    def _run(self, overrides: list[str], number: int) -> JobReturn:
+        folder, own = self._compose(overrides, number)
+        command = [sys.executable, "-u", str(self._script), *own]
+        folder.mkdir(parents=True, exist_ok=True)
+        console = folder / CONSOLE
+        began_at = console.stat().st_size if console.exists() else 0
+        process = self._starter.submit(self._start, command, console).result()
+        code = process.wait()
+        self._running.discard(process)
+        ended = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+        if code != 0:
+            ended.status = JobStatus.FAILED
+            ended.return_value = JobFailedError(_last_words(console, began_at, code))
+        return ended
+
+    def _start(self, command: list[str], console: Path) -> subprocess.Popen[bytes]:
+        if self._stopping:
+            raise KeyboardInterrupt
+        with console.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"HYDRA_FULL_ERROR": "1"},  # or its advice to set this were a failure's last words
+            )
+        self._running.add(process)
+        return process
+
+    def _compose(self, overrides: list[str], number: int) -> tuple[Path, list[str]]:
+        """The job's folder, and the command line that makes it by itself."""
+        config, folder = compose_job(self._hydra_context, self._config, overrides, number)
+        every = [*config.hydra.overrides.hydra, *config.hydra.overrides.task]
+        own = [line for line in every if not _OF_THE_SWEEP.match(line)]
+        return folder, [*own, f"hydra.run.dir={quoted(folder)}", "hydra.mode=RUN"]
+
+
+def _last_words(console: Path, began_at: int, code: int) -> str:
+    """The line that says why a process failed."""
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    with console.open("rb") as file:
+        file.seek(began_at)
+        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    ours = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    if code == BAD_INPUT and ours:
+        return ours[-1]
+    return lines[-1] if lines else f"exit code {code} and not a word"

@@ -1,0 +1,8 @@
+"""Sweeps that survive: what of a multirun is finished, what goes on, and what is said about it; Hydra is not needed."""
+
+from mlmd.sweeps.digest import digest
+from mlmd.sweeps.extras import require_extra
+from mlmd.sweeps.folders import RunFolders, free_folder
+from mlmd.sweeps.jobs import Job, Outcome, Status, run_jobs
+
+__all__ = ["Job", "Outcome", "RunFolders", "Status", "digest", "free_folder", "require_extra", "run_jobs"]

@@ -1,0 +1,46 @@
+"""One short word for a resolved configuration: two jobs with the same one give the same results."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+KEY = "digest"
+"""Under this name the digest stands in the configuration of a run's folder, where a sweep looks for it."""
+
+_WHERE_NOT_WHAT = ("resume", KEY)
+
+_N_DIGITS = 16
+"""64 bits: among a million runs two share a digest by chance with a probability of 3e-8."""
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """The digest of all that decides a job's results.
+
+    Left out is what says where things lie: the folder to resume and the cache of reference data. A checkpoint counts by
+    its content, so that a file that was moved is the same and one that was overwritten is another. All else counts,
+    the seed, the number of threads and the logger included.
+
+    Args:
+        values: the resolved configuration, plain values.
+
+    >>> digest({"seed": 1, "resume": "outputs/a"}) == digest({"resume": None, "seed": 1}) != digest({"seed": 2})
+    True
+    """
+    deciding = {key: value for key, value in values.items() if key not in _WHERE_NOT_WHAT}
+    if isinstance(deciding.get("data"), Mapping):
+        deciding["data"] = {key: value for key, value in deciding["data"].items() if key != "cache"}
+    if deciding.get("checkpoint") is not None:
+        deciding["checkpoint"] = _content(Path(str(deciding["checkpoint"])))
+    written = json.dumps(deciding, sort_keys=True, default=str)
+    return hashlib.sha256(written.encode()).hexdigest()[:_N_DIGITS]
+
+
+def _content(checkpoint: Path) -> str:
+    """A word for what a checkpoint holds; its path where it cannot be read, which whoever needs it will say."""
+    try:
+        path = checkpoint / "best.ckpt" if checkpoint.is_dir() else checkpoint
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return str(checkpoint)
