@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -36,7 +37,8 @@ def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = 
     """
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         try:
-            overrides = OverridesParser.create().parse_overrides(arguments)
+            loader = GlobalHydra.instance().config_loader()  # knows the choices that a glob stands for
+            overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
         except HydraException as error:
             raise ConfigError(f"cannot read the command line: {first_line(error)}") from error
         groups = _groups()

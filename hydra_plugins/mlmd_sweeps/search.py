@@ -10,6 +10,7 @@ from hydra.core.override_parser.types import Override
 from hydra_plugins.mlmd_sweeps.grid import GridSweeper, swept_values
 from mlmd.errors import ConfigError, nearest
 from mlmd.sweeps import Job, Outcome, Status, digest, report
+from mlmd.sweeps.folders import METRICS
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -90,6 +91,8 @@ class SearchSweeper(GridSweeper):
 
         if outcome.status not in (Status.DONE, Status.SKIPPED):
             return outcome
+        if not (outcome.folder / METRICS).is_file():
+            return replace(outcome, status=Status.FAILED, note=f"it left no {METRICS}")
         value = report.read_objective(outcome.folder, self.objective)
         # What is not finite is worse than all that is, and that is how Optuna takes what was pruned.
         state = TrialState.PRUNED if value is None else TrialState.COMPLETE

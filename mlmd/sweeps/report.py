@@ -15,8 +15,8 @@ WIDTH = 120
 
 
 def say(line: str) -> None:
-    """One line, shown at once."""
-    print(line, flush=True)
+    """One line, shown at once, and whole also when several threads speak."""
+    print(f"{line}\n", end="", flush=True)
 
 
 def begin_line(n_jobs: int, *, n_at_once: int) -> str:

@@ -76,6 +76,7 @@ def test_what_cannot_be_parsed_is_one_line(argument):
         ["system=custom", "system.masses_u=[2.014,34.969]", "system.name=DCl"],
         ["memory=window", "memory.length=8", "trainer.devices=auto", "data.cache=null", "~rollout.injections.never"],
         ["system=H2,HCl", "model=3vR0,DuR0,3uR0", "seed=range(1,4)"],
+        ["model=glob(*)", "system=glob(H*)"],
         ["sweep=optuna", "seed=range(1,1000000)", "data.batches.noise=tag(log,interval(1e-4,1e-2))"],
         ["sweep=slurm", "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5", "seed=1,2"],
     ],
