@@ -21,7 +21,8 @@ def points(*, fast: bool) -> Iterator[tuple[str, int, list[tuple[int, Case]]]]:
     ends = 2 if fast else None
     yield "replicas", 0, [(4**power, Case()) for power in range(8)][:ends]
     for n_replicas in BATCHES[:1] if fast else BATCHES:
-        yield "atoms", n_replicas, [(n, Case("3vR0", n_atoms=n)) for n in (2, 4, 8, 16, 32, 64)][:ends]
+        # With 64 atoms an untrained network in the lab frame leaves physics within a sample.
+        yield "atoms", n_replicas, [(n, Case("3vR0", n_atoms=n)) for n in (2, 4, 8, 16, 32)][:ends]
         yield "layers", n_replicas, [(n, Case(n_layers=n)) for n in (1, 2, 3, 4)][:ends]
         yield "hidden", n_replicas, [(n, Case(hidden_size=n)) for n in (16, 32, 64, 128, 256)][:ends]
         yield "window", n_replicas, [(n, Case(window=n)) for n in (4, 8, 16, 32, 64)][:ends]

@@ -14,9 +14,8 @@ from mlmd.state import MDState
 class AutoEngine:
     """Chooses when it is bound: on a GPU ``cuda``, on the CPU ``numba``, elsewhere ``eager``.
 
-    On the CPU the compiled engine is faster than PyTorch at every size measured, from one replica to 16,384 (where
-    its kernel for one replica gives way to the one for many is its own decision). A decomposition without a compiled
-    form runs eagerly.
+    On the CPU the compiled engine was faster than PyTorch for a diatomic at every size measured, from one replica to
+    16,384 and from 32 to 128 units. A decomposition without a compiled form runs eagerly.
 
     Args:
         threads: threads of the CPU engine; PyTorch's number where None.
