@@ -61,8 +61,11 @@ class ProcessLauncher(Launcher):
         self._stopping = True
         self._starter.shutdown()
         running = list(self._running)
+        # A terminal has told them already; another process has not. What a shell sends to the background is deaf to
+        # SIGINT, and so are its children.
+        deaf = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
         for process in running:
-            process.send_signal(signal.SIGINT)  # a terminal has told them already; another process has not
+            process.send_signal(signal.SIGTERM if deaf else signal.SIGINT)
         deadline = time.monotonic() + _PATIENCE_S
         try:
             for process in running:

@@ -1,5 +1,6 @@
 """What the first reading of a run leaves of each replica."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -29,7 +30,7 @@ class Judging:
     masses: Tensor
 
 
-class Tally:
+class Tally(ABC):
     """Takes the frames of some replicas, stretch by stretch; what is asked of a run and of its reference alike.
 
     Args:
@@ -64,9 +65,9 @@ class Tally:
             self._autocorrelation.update(velocities)
         self._take(frames, total, kinetic)
 
+    @abstractmethod
     def _take(self, frames: Trajectory, total: Tensor, kinetic: Tensor) -> None:
         """What is asked beyond; energies are [replica, time], eV."""
-        raise NotImplementedError
 
     def take_correlation(self) -> Tensor:
         """The velocity autocorrelation function [replica, lag]; what it was made of is forgotten."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,9 @@ def test_a_killed_sweep_goes_on_where_it_was(cli, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_sweep_says_how_to_go_on_and_leaves_nothing_running(number, tmp_path):
-    sweep = process("train", "--multirun", *TINY, "seed=1,2", cwd=tmp_path, start_new_session=True)
+    # Where the tests themselves run in the background of a shell, they and all they start ignore SIGINT.
+    hearing = {"preexec_fn": partial(signal.signal, signal.SIGINT, signal.SIG_DFL)} if number == signal.SIGINT else {}
+    sweep = process("train", "--multirun", *TINY, "seed=1,2", cwd=tmp_path, start_new_session=True, **hearing)
     wait_until(lambda: any(tmp_path.glob("outputs/train/HCl/DuR0/*_0/console.log")), sweep)
     if number == signal.SIGINT:
         os.killpg(sweep.pid, number)  # as a terminal does

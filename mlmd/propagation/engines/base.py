@@ -27,7 +27,7 @@ class Engine(Protocol):
     name: str
 
     @property
-    def description(self) -> str: ...  # noqa: D102
+    def description(self) -> str: ...  # noqa: D102 - described with the attributes
 
     def bind(self, learned: LearnedKick) -> None:
         """Serve the rollout of ``learned`` from now on; weights are read here, once."""
