@@ -61,7 +61,7 @@ def compiled_verlet() -> Callable[[Morse, Array, Array, int], tuple[Array, Array
     from numba import njit
 
     @njit
-    def propagate(r, v, n_steps, depth, a, r_e, mass_1, mass_2, dt, acceleration):  # type: ignore[no-untyped-def]
+    def propagate(r, v, n_steps, depth, a, r_e, mass_1, mass_2, dt, acceleration):  # type: ignore[no-untyped-def]  # its types are Numba's
         bond, force = np.empty(3), np.empty(3)
         for replica in range(r.shape[0]):
             for step in range(n_steps + 1):

@@ -9,6 +9,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from recorded import CHUNK, N_CHUNKS, initial, next_frames
 
 from mlmd.data import recorder as recorder_module
 from mlmd.data.recorder import FrameRecorder, finished_recording
@@ -18,39 +19,24 @@ from mlmd.state import Trajectory, join_frames
 
 METADATA = {"dt_fs": 0.5, "system": "HCl"}
 STORED = METADATA | {"identity": "run"}
-N_CHUNKS, CHUNK = 2, 4
-
-
-def _chunk(x: torch.Tensor, first_step: int, n_frames: int = CHUNK) -> tuple[Trajectory, torch.Tensor]:
-    """Some chaotic dynamics whose next stretch depends on all bits of the state, and the state after it."""
-    frames = []
-    for _ in range(n_frames):
-        x = 3.99 * x * (1 - x)
-        frames.append(x)
-    positions = torch.stack(frames, dim=1)
-    return Trajectory(torch.arange(first_step, first_step + n_frames), positions, 2 * positions, -positions), x
-
-
-def _start() -> torch.Tensor:
-    return torch.rand(2, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 def _run(path: Path, *, identity: str = "run", n_chunks: int = N_CHUNKS) -> str:
     """Record to the end, going on where a run before left off."""
     recorder = FrameRecorder(path, identity=identity, n_frames=n_chunks * CHUNK)
-    state = recorder.restart_state() or {"x": _start(), "name": "map", "nested": {"done": [0, None, True]}}
+    state = recorder.restart_state() or {"x": initial(), "name": "map", "nested": {"done": [0, None, True]}}
     x = state["x"]
     while recorder.n_frames < n_chunks * CHUNK:
-        chunk, x = _chunk(x, recorder.n_frames)
+        chunk, x = next_frames(x, recorder.n_frames)
         recorder.append(chunk)
         recorder.commit({**state, "x": x})
     return recorder.finish(METADATA)
 
 
 def _whole() -> Trajectory:
-    chunks, x = [], _start()
+    chunks, x = [], initial()
     for index in range(N_CHUNKS):
-        chunk, x = _chunk(x, index * CHUNK)
+        chunk, x = next_frames(x, index * CHUNK)
         chunks.append(chunk)
     return join_frames(chunks)
 
@@ -91,7 +77,7 @@ def test_a_new_run_has_no_restart_state(path: Path) -> None:
     assert recorder.restart_state() is None
     assert recorder.n_frames == 0
     # Also when it was killed before its first commit.
-    recorder.append(_chunk(_start(), 0)[0])
+    recorder.append(next_frames(initial(), 0)[0])
     reopened = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     assert reopened.restart_state() is None
     assert reopened.n_frames == 0
@@ -101,29 +87,29 @@ def test_a_new_run_has_no_restart_state(path: Path) -> None:
 def test_state_comes_back_as_committed(path: Path) -> None:
     recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     generator = torch.Generator().manual_seed(5)
-    state = {"x": _start(), "rng": generator.get_state(), "n": 3, "name": "a", "deep": {"l": [1, None, 2.5, True]}}
-    recorder.append(_chunk(_start(), 0)[0])
+    state = {"x": initial(), "rng": generator.get_state(), "n": 3, "name": "a", "deep": {"l": [1, None, 2.5, True]}}
+    recorder.append(next_frames(initial(), 0)[0])
     recorder.commit(state)
     restored = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).restart_state()
     assert restored is not None
     assert restored.keys() == state.keys()
-    assert torch.equal(restored["x"], _start())
+    assert torch.equal(restored["x"], initial())
     assert torch.equal(restored["rng"], generator.get_state())
     assert {key: restored[key] for key in ("n", "name", "deep")} == {key: state[key] for key in ("n", "name", "deep")}
 
 
 def test_nothing_is_written_for_no_frames(path: Path) -> None:
     recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
-    recorder.append(_chunk(_start(), 0)[0].frames(0, 0))
+    recorder.append(next_frames(initial(), 0)[0].frames(0, 0))
     assert (recorder.n_frames, _names(recorder.folder)) == (0, ["restart.pt"])
 
 
 def test_frames_beyond_the_last_commit_are_dropped(path: Path, uninterrupted: bytes) -> None:
     recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
-    chunk, x = _chunk(_start(), 0)
+    chunk, x = next_frames(initial(), 0)
     recorder.append(chunk)
     recorder.commit({"x": x})
-    recorder.append(_chunk(_start(), CHUNK)[0])  # other frames than the run would give
+    recorder.append(next_frames(initial(), CHUNK)[0])  # other frames than the run would give
     reopened = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     assert reopened.n_frames == CHUNK
     assert len(_names(reopened.folder)) == 2
@@ -206,7 +192,7 @@ def test_killed_in_its_last_moments(path: Path, uninterrupted: bytes, monkeypatc
 def test_a_finished_recording_is_known_by_its_identity(path: Path) -> None:
     assert finished_recording(path, identity="run") is None
     recorder = FrameRecorder(path, identity="run", n_frames=CHUNK)
-    recorder.append(_chunk(_start(), 0)[0])
+    recorder.append(next_frames(initial(), 0)[0])
     recorder.commit({})
     assert finished_recording(path, identity="run") is None
     recorder.finish(METADATA)
@@ -226,87 +212,12 @@ def test_a_run_is_begun_again_over_what_a_finished_one_left(path: Path, uninterr
 
 
 def test_another_run_is_refused(path: Path) -> None:
-    FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).append(_chunk(_start(), 0)[0])
+    FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).append(next_frames(initial(), 0)[0])
     with pytest.raises(DataError, match=r"trajectory\.h5\.unfinished belongs to another run; choose another") as error:
         FrameRecorder(path, identity="other", n_frames=N_CHUNKS * CHUNK)
     assert "\n" not in str(error.value)
     # It lost nothing by that.
     assert len(_names(path.with_name("trajectory.h5.unfinished"))) == 2
-
-
-def _without_restart_file(folder: Path) -> None:
-    (folder / "restart.pt").unlink()
-
-
-def _truncated_restart_file(folder: Path) -> None:
-    os.truncate(folder / "restart.pt", 100)
-
-
-def _other_restart_file(folder: Path) -> None:
-    torch.save({"a": 1}, folder / "restart.pt")
-
-
-def _newer_restart_file(folder: Path) -> None:
-    torch.save({"mlmd_restart": 2}, folder / "restart.pt")
-
-
-def _without_frames(folder: Path) -> None:
-    (folder / "frames.h5").unlink()
-
-
-def _truncated_frames(folder: Path) -> None:
-    os.truncate(folder / "frames.h5", 1000)
-
-
-def _altered_frame(folder: Path) -> None:
-    whole = (folder / "frames.h5").read_bytes()
-    number = _chunk(_start(), 0)[0].positions[0, 0, 0, 0].numpy().tobytes()
-    (folder / "frames.h5").write_bytes(whole.replace(number, bytes(8), 1))
-    assert number in whole
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (_without_restart_file, "has no restart file; delete the folder"),
-        (_truncated_restart_file, "truncated or not an mlmd restart file"),
-        (_other_restart_file, "not an mlmd restart file"),
-        (_newer_restart_file, "written by a newer mlmd; update mlmd"),
-        (_without_frames, "lacks its 8 frames; delete the folder"),
-        (_truncated_frames, r"frames\.h5: it has been altered or is damaged"),
-        (_altered_frame, r"frames\.h5: it has been altered or is damaged"),
-    ],
-)
-def test_damaged_parts_are_refused(path: Path, damage: Any, words: str) -> None:
-    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
-    for first in (0, CHUNK):
-        recorder.append(_chunk(_start(), first)[0])
-    recorder.commit({})
-    damage(recorder.folder)
-    with pytest.raises(DataError, match=words) as error:
-        FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
-    assert "\n" not in str(error.value)
-
-
-def test_a_state_that_could_not_be_read_again_is_refused_at_once(path: Path) -> None:
-    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
-    recorder.commit({"a": 1})
-    with pytest.raises(TypeError, match="tensors and plain values only"):
-        recorder.commit({"a": np.arange(3)})
-    with pytest.raises(TypeError, match="tensors and plain values only"):
-        recorder.commit({"a": lambda: None})
-    assert FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).restart_state() == {"a": 1}
-
-
-def test_nothing_recorded_is_refused(path: Path) -> None:
-    with pytest.raises(DataError, match="no frames were recorded"):
-        FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).finish({})
-
-
-def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"cannot write .*: a part of the path is a file"):
-        FrameRecorder(tmp_path / "file" / "trajectory.h5", identity="run", n_frames=N_CHUNKS * CHUNK)
 
 
 @pytest.fixture(autouse=True)

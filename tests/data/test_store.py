@@ -3,13 +3,14 @@ import hashlib
 import itertools
 import json
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from stored import METADATA, assert_same, make_trajectory, names
 
 from mlmd.data import frame_file, layout
 from mlmd.data.frame_file import FrameFile
@@ -17,24 +18,6 @@ from mlmd.data.layout import FrameShape
 from mlmd.data.store import TrajectoryFile, read_metadata, read_trajectory, write_trajectory
 from mlmd.errors import DataError
 from mlmd.state import Trajectory
-
-METADATA = {"dt_fs": 0.5, "seed": 3, "system": "HCl", "symbols": ["H", "Cl"], "units": {"length": "Å"}}
-
-
-def _trajectory(n_frames: int = 7, seed: int = 0, n_replicas: int = 2) -> Trajectory:
-    generator = torch.Generator().manual_seed(seed)
-    shape = (n_replicas, n_frames, 2, 3)
-    frames = [torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(3)]
-    return Trajectory(torch.arange(10, 10 + n_frames), *frames)
-
-
-def _assert_same(a: Trajectory, b: Trajectory) -> None:
-    for name in ("steps", "positions", "velocities", "kicks"):
-        x, y = getattr(a, name), getattr(b, name)
-        assert x.dtype == y.dtype
-        # Bits, so that NaN equals itself.
-        assert x.contiguous().numpy().tobytes() == y.contiguous().numpy().tobytes(), name
-        assert x.shape == y.shape
 
 
 def _refusal(path: Path) -> str:
@@ -46,24 +29,20 @@ def _refusal(path: Path) -> str:
     return message
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir())
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     target = tmp_path / "trajectory.h5"
-    write_trajectory(target, _trajectory(), metadata=METADATA)
+    write_trajectory(target, make_trajectory(), metadata=METADATA)
     return target
 
 
 def test_what_is_written_is_read(path: Path) -> None:
     trajectory, metadata = read_trajectory(path)
-    _assert_same(trajectory, _trajectory())
+    assert_same(trajectory, make_trajectory())
     # Time comes first in memory, as a propagator leaves its frames.
     assert trajectory.positions.transpose(0, 1).is_contiguous()
     assert metadata == METADATA
-    assert _names(path.parent) == ["trajectory.h5"]
+    assert names(path.parent) == ["trajectory.h5"]
 
 
 def test_layout_for_other_readers(path: Path) -> None:
@@ -77,11 +56,11 @@ def test_layout_for_other_readers(path: Path) -> None:
             "velocities": "angstrom/fs",
             "kicks": "angstrom/fs",
         }
-        np.testing.assert_array_equal(file["kicks"][3, 1], _trajectory().kicks[1, 3].numpy())
+        np.testing.assert_array_equal(file["kicks"][3, 1], make_trajectory().kicks[1, 3].numpy())
 
 
 def test_digest_is_the_documented_one(path: Path) -> None:
-    trajectory = _trajectory()
+    trajectory = make_trajectory()
     lines = []
     for name, unit in [("steps", "MD step"), ("positions", "angstrom")] + [
         (name, "angstrom/fs") for name in ("velocities", "kicks")
@@ -98,28 +77,28 @@ def test_digest_is_the_documented_one(path: Path) -> None:
 
 @pytest.mark.parametrize("n_frames", [0, 1])
 def test_short_trajectories(path: Path, n_frames: int) -> None:
-    write_trajectory(path, _trajectory(n_frames), metadata={})
+    write_trajectory(path, make_trajectory(n_frames), metadata={})
     trajectory, metadata = read_trajectory(path)
-    _assert_same(trajectory, _trajectory(n_frames))
+    assert_same(trajectory, make_trajectory(n_frames))
     assert metadata == {}
 
 
 def test_diverged_replicas_keep_their_nan(path: Path) -> None:
-    trajectory = _trajectory()
+    trajectory = make_trajectory()
     trajectory.positions[1, 4:] = torch.nan
     trajectory.kicks[1, 4:] = torch.inf
     write_trajectory(path, trajectory, metadata={})
-    _assert_same(read_trajectory(path)[0], trajectory)
+    assert_same(read_trajectory(path)[0], trajectory)
 
 
 def test_metadata_may_be_larger_than_an_hdf5_attribute(path: Path) -> None:
     metadata = {"masses_u": [1.00782503223] * 20_000}
-    write_trajectory(path, _trajectory(), metadata=metadata)
+    write_trajectory(path, make_trajectory(), metadata=metadata)
     assert read_trajectory(path)[1] == metadata
 
 
 def test_non_finite_metadata_becomes_null(path: Path) -> None:
-    write_trajectory(path, _trajectory(), metadata={"mae": float("nan")})
+    write_trajectory(path, make_trajectory(), metadata={"mae": float("nan")})
     assert read_trajectory(path)[1] == {"mae": None}
 
 
@@ -127,9 +106,9 @@ def test_blocks_do_not_change_the_file(path: Path, monkeypatch: pytest.MonkeyPat
     whole = path.read_bytes()
     # Two frames of 2 replicas, 2 atoms, 3 components.
     monkeypatch.setattr(layout, "_BLOCK_BYTES", 2 * 96)
-    write_trajectory(path, _trajectory(), metadata=METADATA)
+    write_trajectory(path, make_trajectory(), metadata=METADATA)
     assert path.read_bytes() == whole
-    _assert_same(read_trajectory(path)[0], _trajectory())
+    assert_same(read_trajectory(path)[0], make_trajectory())
 
 
 @pytest.mark.parametrize("cuts", [[0, 3, 7], [0, 0, 1, 6, 7]])
@@ -137,14 +116,14 @@ def test_stretches_do_not_change_the_file(path: Path, cuts: list[int]) -> None:
     stretched = path.with_name("stretched.h5")
     file = FrameFile(stretched, FrameShape(7, 2, 2))
     for start, stop in itertools.pairwise(cuts):
-        file.write(_trajectory().frames(start, stop))
+        file.write(make_trajectory().frames(start, stop))
     file.finish(METADATA)
     assert stretched.read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("memory", ["replica first", "time first", "strided"])
 def test_memory_order_does_not_change_the_file(path: Path, memory: str) -> None:
-    whole, trajectory = path.read_bytes(), _trajectory()
+    whole, trajectory = path.read_bytes(), make_trajectory()
     fields = [trajectory.positions, trajectory.velocities, trajectory.kicks]
     if memory == "time first":
         fields = [values.transpose(0, 1).contiguous().transpose(0, 1) for values in fields]
@@ -158,9 +137,9 @@ def test_memory_order_does_not_change_the_file(path: Path, memory: str) -> None:
     ("chunks", "words"),
     [
         ([], "0 frames came instead of the 7"),
-        ([_trajectory(6)], "6 frames came instead of the 7"),
-        ([_trajectory(6), _trajectory(2)], "more frames came than the 7"),
-        ([_trajectory(6), _trajectory(1, n_replicas=1)], "replicas or atoms change at frame 6"),
+        ([make_trajectory(6)], "6 frames came instead of the 7"),
+        ([make_trajectory(6), make_trajectory(2)], "more frames came than the 7"),
+        ([make_trajectory(6), make_trajectory(1, n_replicas=1)], "replicas or atoms change at frame 6"),
     ],
 )
 def test_stretches_that_do_not_fit_are_refused(tmp_path: Path, chunks: list[Trajectory], words: str) -> None:
@@ -179,7 +158,7 @@ def test_stretches_that_do_not_fit_are_refused(tmp_path: Path, chunks: list[Traj
 def test_what_is_killed_while_it_finishes_can_be_finished_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     again = path.with_name("again.h5")
     file = FrameFile(again, FrameShape(7, 2, 2))
-    file.write(_trajectory())
+    file.write(make_trajectory())
     hashes = file.sync()
     n_writes = 0
 
@@ -211,7 +190,7 @@ def test_frames_are_read_by_stretches_and_replicas(path: Path, monkeypatch: pyte
             (6, 9, slice(0, 1)),
             (3, 3, slice(None)),
         ]:
-            _assert_same(file.frames(start, stop, replicas), _trajectory().frames(start, stop, replicas))
+            assert_same(file.frames(start, stop, replicas), make_trajectory().frames(start, stop, replicas))
     with pytest.raises(DataError):
         file.frames(0, 1)
     assert read_metadata(path) == METADATA
@@ -232,121 +211,10 @@ def _files_limited_to(n_bytes: int) -> Iterator[None]:
 def test_a_refused_write_is_one_line_and_leaves_the_old_file(path: Path, limit: int) -> None:
     whole = path.read_bytes()
     with _files_limited_to(limit), pytest.raises(DataError, match=r"cannot write .*\.h5: the file grew") as error:
-        write_trajectory(path, _trajectory(5000), metadata={})
+        write_trajectory(path, make_trajectory(5000), metadata={})
     assert "\n" not in str(error.value)
     assert path.read_bytes() == whole
-    assert _names(path.parent) == ["trajectory.h5"]
+    assert names(path.parent) == ["trajectory.h5"]
     # The library is fit for use afterwards.
-    write_trajectory(path, _trajectory(), metadata=METADATA)
-    _assert_same(read_trajectory(path)[0], _trajectory())
-
-
-def test_missing(tmp_path: Path) -> None:
-    assert "there is no such file" in _refusal(tmp_path / "none.h5")
-
-
-def test_folder(tmp_path: Path) -> None:
-    assert "it is a folder" in _refusal(tmp_path)
-
-
-@pytest.mark.parametrize("content", [b"", b"step,x\n1,2\n"])
-def test_not_hdf5(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    assert "not an HDF5 file" in _refusal(path)
-
-
-def test_truncated(path: Path) -> None:
-    whole = path.read_bytes()
-    for kept in (len(whole) - 1, len(whole) // 2):
-        path.write_bytes(whole[:kept])
-        assert "it is truncated; copy it again or make it again" in _refusal(path)
-    path.write_bytes(whole[:20])
-    _refusal(path)
-
-
-def _delete_kicks(file: h5py.File) -> None:
-    del file["kicks"]
-
-
-def _shorten_steps(file: h5py.File) -> None:
-    values = file["steps"][:-1]
-    del file["steps"]
-    file["steps"] = values
-
-
-def _narrow_kicks(file: h5py.File) -> None:
-    values = file["kicks"][:].astype("f4")
-    del file["kicks"]
-    file["kicks"] = values
-
-
-def _flatten(file: h5py.File) -> None:
-    del file["positions"]
-    file["positions"] = np.zeros((7, 3))
-
-
-def _move_an_atom(file: h5py.File) -> None:
-    file["positions"][3, 0, 0, 0] += 1e-12
-
-
-def _change_unit(file: h5py.File) -> None:
-    file["positions"].attrs["unit"] = "nanometre"
-
-
-def _change_metadata(file: h5py.File) -> None:
-    file.attrs["metadata"] = file.attrs["metadata"].replace(b"0.5", b"0.6")
-
-
-def _change_format(file: h5py.File) -> None:
-    file.attrs["format"] = "other"
-
-
-def _remove_format(file: h5py.File) -> None:
-    del file.attrs["format"]
-
-
-def _remove_digest(file: h5py.File) -> None:
-    del file.attrs["sha256"]
-
-
-def _raise_version(file: h5py.File) -> None:
-    file.attrs["format_version"] = 2
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (_move_an_atom, "has been altered or is damaged; copy it again or make it again (its digest does not match)"),
-        (_change_unit, "its digest does not match"),
-        (_change_metadata, "its digest does not match"),
-        (_remove_digest, "has been altered or is damaged"),
-        (_delete_kicks, "dataset 'kicks' is missing"),
-        (_shorten_steps, "dataset 'steps' does not have the shape"),
-        (_narrow_kicks, "dataset 'kicks' does not have the shape and type"),
-        (_flatten, "instead of [time, replica, atom, 3]"),
-        (_change_format, "not an mlmd trajectory; give a file that mlmd wrote"),
-        (_remove_format, "not an mlmd trajectory; give a file that mlmd wrote"),
-        (_raise_version, "its format version 2 is newer than the 1 that this mlmd reads; update mlmd"),
-    ],
-)
-def test_changes_are_noticed(path: Path, change: Callable[[h5py.File], None], words: str) -> None:
-    with h5py.File(path, "r+") as file:
-        change(file)
-    assert words in _refusal(path)
-
-
-def test_any_damaged_byte_is_refused_or_harmless(path: Path) -> None:
-    whole = path.read_bytes()
-    generator = np.random.default_rng(0)
-    refused = 0
-    places = generator.choice(len(whole), 250, replace=False)
-    for place in map(int, places):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-        try:
-            trajectory, metadata = read_trajectory(path)
-        except DataError:
-            refused += 1
-        else:
-            _assert_same(trajectory, _trajectory())
-            assert metadata == METADATA
-    assert refused > 30
+    write_trajectory(path, make_trajectory(), metadata=METADATA)
+    assert_same(read_trajectory(path)[0], make_trajectory())

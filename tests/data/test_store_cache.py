@@ -7,31 +7,11 @@ from typing import Any
 
 import h5py
 import pytest
-import torch
+from stored import assert_same, make_trajectory, names
 
 from mlmd.data.store import cache_path, cached_trajectory, read_trajectory
 from mlmd.errors import DataError
 from mlmd.state import Trajectory
-
-
-def _trajectory(n_frames: int = 7, seed: int = 0) -> Trajectory:
-    generator = torch.Generator().manual_seed(seed)
-    shape = (2, n_frames, 2, 3)
-    frames = [torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(3)]
-    return Trajectory(torch.arange(10, 10 + n_frames), *frames)
-
-
-def _assert_same(a: Trajectory, b: Trajectory) -> None:
-    for name in ("steps", "positions", "velocities", "kicks"):
-        x, y = getattr(a, name), getattr(b, name)
-        assert x.dtype == y.dtype
-        # Bits, so that NaN equals itself.
-        assert x.contiguous().numpy().tobytes() == y.contiguous().numpy().tobytes(), name
-        assert x.shape == y.shape
-
-
-def _names(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir())
 
 
 class _Maker:
@@ -43,7 +23,7 @@ class _Maker:
 
     def __call__(self) -> Trajectory:
         self.calls += 1
-        return _trajectory(seed=self.seed)
+        return make_trajectory(seed=self.seed)
 
 
 def _cached(folder: Path, recipe: dict[str, Any], make: Callable[[], Trajectory]) -> Trajectory:
@@ -53,20 +33,20 @@ def _cached(folder: Path, recipe: dict[str, Any], make: Callable[[], Trajectory]
 def test_cache_makes_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     make = _Maker()
     for _ in range(3):
-        _assert_same(_cached(tmp_path / "cache", {"seed": 0, "dt_fs": 0.5}, make), _trajectory())
-    _assert_same(_cached(tmp_path / "cache", {"dt_fs": 0.5, "seed": 0}, make), _trajectory())
+        assert_same(_cached(tmp_path / "cache", {"seed": 0, "dt_fs": 0.5}, make), make_trajectory())
+    assert_same(_cached(tmp_path / "cache", {"dt_fs": 0.5, "seed": 0}, make), make_trajectory())
     assert make.calls == 1
     assert not caplog.records
     _cached(tmp_path / "cache", {"seed": 1, "dt_fs": 0.5}, make)
     assert make.calls == 2
-    assert len(_names(tmp_path / "cache")) == 2
+    assert len(names(tmp_path / "cache")) == 2
 
 
 def test_cache_file_is_named_by_the_recipe_and_holds_it(tmp_path: Path) -> None:
     recipe = {"seed": 0, "dt_fs": 0.5}
     _cached(tmp_path, recipe, _Maker())
     digest = hashlib.sha256(b'{"dt_fs":0.5,"seed":0}').hexdigest()
-    assert _names(tmp_path) == [f"{digest[:16]}.h5"]
+    assert names(tmp_path) == [f"{digest[:16]}.h5"]
     assert cache_path(tmp_path, recipe).name == f"{digest[:16]}.h5"
     assert read_trajectory(cache_path(tmp_path, recipe))[1] == {"system": "HCl", "recipe": recipe}
 
@@ -79,12 +59,12 @@ def test_damaged_cache_file_is_reported_and_made_again(tmp_path: Path, caplog: p
         file["positions"][3, 0, 0, 0] += 1e-12
     make = _Maker()
     with caplog.at_level(logging.WARNING):
-        _assert_same(_cached(tmp_path, recipe, make), _trajectory())
+        assert_same(_cached(tmp_path, recipe, make), make_trajectory())
     assert make.calls == 1
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "its digest does not match" in caplog.text
     assert str(path) in caplog.text
-    _assert_same(_cached(tmp_path, recipe, make), _trajectory())
+    assert_same(_cached(tmp_path, recipe, make), make_trajectory())
     assert make.calls == 1
 
 
@@ -92,7 +72,7 @@ def test_cache_file_of_another_recipe_is_not_used(tmp_path: Path, caplog: pytest
     _cached(tmp_path, {"seed": 1}, _Maker(seed=1))
     cache_path(tmp_path, {"seed": 1}).rename(cache_path(tmp_path, {"seed": 0}))
     with caplog.at_level(logging.WARNING):
-        _assert_same(_cached(tmp_path, {"seed": 0}, _Maker(seed=0)), _trajectory(seed=0))
+        assert_same(_cached(tmp_path, {"seed": 0}, _Maker(seed=0)), make_trajectory(seed=0))
     assert "was made by another recipe" in caplog.text
 
 
@@ -110,7 +90,7 @@ def test_two_processes_make_the_same_file_at_once(tmp_path: Path) -> None:
 
     def meet_and_make() -> Trajectory:
         together.wait(timeout=20)
-        return _trajectory(2000)
+        return make_trajectory(2000)
 
     workers = [context.Process(target=_cached, args=(tmp_path, {"seed": 0}, meet_and_make)) for _ in range(2)]
     for worker in workers:
@@ -118,7 +98,7 @@ def test_two_processes_make_the_same_file_at_once(tmp_path: Path) -> None:
     for worker in workers:
         worker.join(timeout=30)
     assert [worker.exitcode for worker in workers] == [0, 0]
-    assert _names(tmp_path) == [cache_path(tmp_path, {"seed": 0}).name]
+    assert names(tmp_path) == [cache_path(tmp_path, {"seed": 0}).name]
     make = _Maker()
-    _assert_same(_cached(tmp_path, {"seed": 0}, make), _trajectory(2000))
+    assert_same(_cached(tmp_path, {"seed": 0}, make), make_trajectory(2000))
     assert make.calls == 0

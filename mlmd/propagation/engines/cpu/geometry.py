@@ -73,6 +73,7 @@ def compiled_geometry(decomposition: Decomposition[Any]) -> Lab | TurningBond | 
     raise ConfigError(f"engine=numba has no compiled form of {type(decomposition).__name__}; use engine=eager")
 
 
+# Names for Numba, which compiles the implementation of the geometry at hand in place of these bodies.
 def encode(geometry, rows, features, n_atoms, like):
     """Derive the frame, and write the velocity features from row ``features`` on."""
     raise NotImplementedError("compiled only")
