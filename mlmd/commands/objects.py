@@ -115,8 +115,13 @@ def model_name(predictor: VelocityPredictor) -> str:
     """The variant, with what departs from its plain form."""
     spec = predictor.spec
     extras = [f"frame={spec.frame}"] if spec.components == "cartesian" and spec.frame != "lab" else []
-    extras += [] if spec.shortcut else ["plain LSTM"]
-    extras += [f"window {spec.memory_length}"] if spec.memory_kind == "window" else []
+    held, length = spec.shortcut == "held", f"{spec.history} step{'s' if spec.history > 1 else ''}"
+    if spec.network:
+        extras += ["held shortcut"] if held else [] if spec.shortcut else ["plain LSTM"]
+        extras += [f"history {length}"] if spec.history > 1 else []
+        extras += [f"window {spec.memory_length}"] if spec.memory_kind == "window" else []
+    else:
+        extras += ["held kick" if held else f"linear, {length}"]
     return spec.variant + (f" ({', '.join(extras)})" if extras else "")
 
 

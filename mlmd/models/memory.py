@@ -56,6 +56,14 @@ class CarriedMemory:
         return network.step(inputs, state)
 
 
+class NoMemory(CarriedMemory):
+    """For a predictor without an LSTM: nobody has to settle, so the first output counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_skipped = 0
+
+
 class WindowMemory:
     """The last ``length`` inputs and nothing before them.
 

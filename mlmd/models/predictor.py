@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from mlmd.decomposition import Frame
+from mlmd.errors import ConfigError
 from mlmd.models.lstm import LSTMState, StackedLSTM
-from mlmd.models.memory import Memory, make_memory
+from mlmd.models.memory import Memory, NoMemory, make_memory
 from mlmd.models.scaling import Scaling
 from mlmd.models.spec import PredictorSpec
 from mlmd.state import Trajectory
@@ -23,12 +24,14 @@ class PredictorState:
         network: LSTM state, laid out by the memory.
         last_update: components of the last force-like kick, [replica, component], A/fs; None before the first step.
         coordinates: the coordinate frames before this one, newest first, each [replica, coordinate], A.
+        past: the pairs of velocity features and update read before this step, newest first, each [replica, number].
     """
 
     n_seen: int
     network: LSTMState
     last_update: Tensor | None = None
     coordinates: list[Tensor] = field(default_factory=list)
+    past: list[Tensor] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Copies of the tensors, and plain values, for a restart file; an engine may go on in place."""
@@ -37,6 +40,7 @@ class PredictorState:
             "network": [part.clone() for part in self.network],
             "last_update": None if self.last_update is None else self.last_update.clone(),
             "coordinates": [part.clone() for part in self.coordinates],
+            "past": [part.clone() for part in self.past],
         }
 
     @classmethod
@@ -49,15 +53,16 @@ class PredictorState:
             (hidden.clone(), cell.clone()),
             None if last is None else last.clone(),
             [part.clone() for part in values["coordinates"]],
+            [part.clone() for part in values.get("past", [])],  # restart files without it have a history of one pair
         )
 
 
 class VelocityPredictor(nn.Module):
     """Predicts kicks from velocities.
 
-    One step reads the velocity features of v_{n-1/2}, the components of the last update u_{n-1} and R coordinate
-    frames, and says the components of v_{n+1/2} or of u_n. Positions enter only as the axes of the decomposition unless
-    R > 0.
+    One step reads the velocity features of v_{n-1/2} and the components of the last update u_{n-1}, earlier such pairs
+    where ``history`` asks for more than one, and R coordinate frames, and says the components of v_{n+1/2} or of u_n.
+    Positions enter only as the axes of the decomposition unless R > 0.
 
     With the shortcut, a prediction of v_{n+1/2} starts from v_{n-1/2} with weight one. A fitted weight could differ
     from it only by what the turning of the frame over half a step adds, a quantity of 1e-5 A/fs that encodes the bond
@@ -71,14 +76,23 @@ class VelocityPredictor(nn.Module):
         super().__init__()
         self.spec = spec
         self.decomposition = spec.decomposition()
-        self.memory: Memory = make_memory(spec.memory_kind, length=spec.memory_length, warmup=spec.memory_warmup)
-        n_inputs = (
-            self.decomposition.n_features
-            + self.decomposition.n_components
-            + spec.coordinate_frames * self.decomposition.n_coordinates
+        self.memory: Memory = (
+            make_memory(spec.memory_kind, length=spec.memory_length, warmup=spec.memory_warmup)
+            if spec.network
+            else NoMemory()
         )
-        n_components = self.decomposition.n_components
-        self.scaling = Scaling(n_inputs, n_components, shortcut=spec.shortcut)
+        n_features, n_components = self.decomposition.n_features, self.decomposition.n_components
+        n_inputs = (
+            spec.history * (n_features + n_components) + spec.coordinate_frames * self.decomposition.n_coordinates
+        )
+        self.scaling = Scaling(
+            n_inputs,
+            n_components,
+            shortcut=bool(spec.shortcut),
+            fixed=torch.eye(n_inputs).narrow(1, n_features, n_components) if spec.shortcut == "held" else None,
+            ridge=spec.ridge,
+            network=spec.network,
+        )
         self.network = StackedLSTM(n_inputs, n_components, hidden_size=spec.hidden_size, n_layers=spec.n_layers)
 
     @property
@@ -89,18 +103,19 @@ class VelocityPredictor(nn.Module):
     @property
     def says_update(self) -> bool:
         """Whether scales and network say u_n; otherwise v_{n+1/2} as a whole, the plain LSTM's way."""
-        return self.spec.target == "update" or self.spec.shortcut
+        return self.spec.target == "update" or bool(self.spec.shortcut)
 
     @property
     def first_input(self) -> int:
-        """First frame of a trajectory with a complete input: one needs a kick before it, R > 1 more coordinates."""
-        return max(1, self.spec.coordinate_frames - 1)
+        """First frame of a trajectory with a complete input: every pair needs a kick before it, R > 1 coordinates."""
+        return max(self.spec.history, self.spec.coordinate_frames - 1)
 
-    def training_pairs(self, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
+    def training_pairs(self, trajectory: Trajectory, target_kicks: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Inputs and targets of every frame from ``first_input`` on.
 
         Args:
-            trajectory: consecutive frames (stride 1).
+            trajectory: consecutive frames (stride 1); its kicks are those that were taken, so they are read.
+            target_kicks: those that should have been taken, [replica, time, atom, xyz], A/fs; the same where None.
 
         Returns:
             Features [replica, time - first_input, input] and targets [replica, time - first_input, component], float64.
@@ -109,11 +124,21 @@ class VelocityPredictor(nn.Module):
         velocities = trajectory.velocities_before
         frame = decomposition.frame(trajectory.positions, velocities)
         updates = decomposition.project(frame, trajectory.kicks)
-        features = [decomposition.encode(frame, velocities)[:, start:], updates[:, start - 1 : -1]]
+        n_frames = len(trajectory)
+        if n_frames <= start:
+            raise ConfigError(
+                f"data.trajectories.n_steps = {n_frames} is too short: the first input needs {start} steps before it "
+                "(model.history, model.coordinate_frames)"
+            )
+        encoded = decomposition.encode(frame, velocities)[:, 1:]
+        pairs = torch.cat((encoded, updates[:, :-1]), dim=-1)  # the first belongs to frame 1
+        features = [pairs[:, start - 1 - back : n_frames - 1 - back] for back in range(self.spec.history)]
         coordinates = decomposition.coordinates(frame, trajectory.positions)
-        n_frames = coordinates.shape[1]
         features += [coordinates[:, start - back : n_frames - back] for back in range(self.spec.coordinate_frames)]
-        targets = updates if self.says_update else decomposition.project(frame, trajectory.velocities_after)
+        after = trajectory.velocities_after
+        if target_kicks is not None:
+            updates, after = decomposition.project(frame, target_kicks), velocities + target_kicks
+        targets = updates if self.says_update else decomposition.project(frame, after)
         return torch.cat(features, dim=-1), targets[:, start:]
 
     def predict_sequence(self, features: Tensor) -> Tensor:
@@ -149,6 +174,14 @@ class VelocityPredictor(nn.Module):
         """An empty memory."""
         return PredictorState(0, self.memory.initial(self.network, n_replicas))
 
+    def has_complete_input(self, state: PredictorState) -> bool:
+        """Whether the next step completes an input."""
+        return (
+            state.last_update is not None
+            and len(state.past) >= self.spec.history - 1
+            and len(state.coordinates) >= self.spec.coordinate_frames - 1
+        )
+
     def predict(self, frame: Frame, positions: Tensor, velocities: Tensor, state: PredictorState) -> Tensor | None:
         """Read one step, advance ``state`` in place, and say the components of the kick.
 
@@ -161,15 +194,18 @@ class VelocityPredictor(nn.Module):
         Returns:
             Components of u_n, [replica, component], A/fs; None while there is not yet a complete input.
         """
-        decomposition = self.decomposition
+        decomposition, is_complete = self.decomposition, self.has_complete_input(state)
         coordinates: list[Tensor] = []
         if self.spec.coordinate_frames:
             coordinates = [decomposition.coordinates(frame, positions), *state.coordinates]
             state.coordinates = coordinates[: self.spec.coordinate_frames - 1]
-        if state.last_update is None or len(coordinates) < self.spec.coordinate_frames:
+        pairs: list[Tensor] = []
+        if state.last_update is not None:
+            pairs = [torch.cat((decomposition.encode(frame, velocities), state.last_update), dim=-1), *state.past]
+            state.past = pairs[: self.spec.history - 1]
+        if not is_complete:
             return None
-        encoded = decomposition.encode(frame, velocities)
-        features = torch.cat((encoded, state.last_update, *coordinates), dim=-1)
+        features = torch.cat((*pairs, *coordinates), dim=-1)
         inputs = self.scaling.standardise(features).to(self.network.head.weight.dtype)
         outputs, state.network = self.memory.step(self.network, inputs, state.network, state.n_seen)
         said = self.scaling.combine(features, outputs)

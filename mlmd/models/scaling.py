@@ -2,10 +2,12 @@
 
     target = intercept + features @ weights + network(standardised features) @ basis
 
-The first two terms are the shortcut, a least-squares fit made before training; the rows of ``basis`` are the principal
-directions of its residual, scaled to unit variance. Directions in which the residual is round-off are dropped, so a
-linear law that holds exactly (a conserved momentum, a harmonic bond) is kept exactly.
+The first two terms are the shortcut, a least-squares fit made before training unless its weights are given; the rows of
+``basis`` are the principal directions of its residual, scaled to unit variance. Directions in which the residual is
+round-off are dropped, so a linear law that holds exactly (a conserved momentum, a harmonic bond) is kept exactly.
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -29,12 +31,27 @@ class Scaling(nn.Module):
     Args:
         n_features: numbers read.
         n_components: numbers said.
-        shortcut: fit a linear shortcut; otherwise the network says everything.
+        shortcut: with a linear shortcut; otherwise the network says everything.
+        ridge: standard deviation of noise on the standardised inputs for which the shortcut is fitted in any case.
+        fixed: its weights, [n_features, n_components], in place of a fit.
+        network: whether there is one that learns what the shortcut leaves.
     """
 
-    def __init__(self, n_features: int, n_components: int, *, shortcut: bool) -> None:
+    def __init__(
+        self,
+        n_features: int,
+        n_components: int,
+        *,
+        shortcut: bool,
+        ridge: float = 0.0,
+        fixed: Tensor | None = None,
+        network: bool = True,
+    ) -> None:
         super().__init__()
         self.shortcut = shortcut
+        self.ridge = ridge
+        self.fixed = fixed
+        self.network = network
         for name, shape in (
             ("input_mean", (n_features,)),
             ("input_gain", (n_features,)),
@@ -54,8 +71,12 @@ class Scaling(nn.Module):
 
     @property
     def n_learned(self) -> int:
-        """Directions that the network has to say; 0 where the shortcut is exact."""
+        """Directions that the network has to say; 0 where the shortcut is exact or stands alone."""
         return int((self.basis.abs().sum(dim=1) > 0).sum())
+
+    def fitted(self) -> list[Tensor]:
+        """What a fit of the shortcut finds; nothing where its weights are fixed."""
+        return [] if self.fixed is not None else [self.weights, self.intercept]
 
     @torch.no_grad()
     def fit(self, features: Tensor, targets: Tensor, *, noise: float) -> None:
@@ -71,19 +92,30 @@ class Scaling(nn.Module):
         spread = features.std(dim=0)
         active = spread > INACTIVE_INPUT * features.abs().max()
         self.input_gain.copy_(torch.where(active, 1.0 / spread, torch.zeros_like(spread)))
+        residual, solution = self._fit_shortcut(features, targets, noise=noise)
+        if not self.network:
+            return  # the basis stays zero: there is nobody to say the residual
+        covariance = residual.mT @ residual / len(residual) + noise**2 * solution.mT @ solution
+        self._set_basis(covariance, floor=ROUND_OFF_RESIDUAL * float(targets.abs().max()))
+
+    def _fit_shortcut(self, features: Tensor, targets: Tensor, *, noise: float) -> tuple[Tensor, Tensor]:
+        """Set weights and intercept; what they leave, [row, component], and the weights of standardised inputs."""
+        if self.fixed is not None:
+            self.weights.copy_(self.fixed)
+            self.intercept.zero_()
+            return targets - self.linear(features), features.std(dim=0).unsqueeze(-1) * self.weights
         mean = targets.mean(dim=0)
         inputs = self.standardise(features)
         residual = targets - mean
         if self.shortcut:
-            solution = _least_squares(inputs, residual, noise=noise)
+            solution = _least_squares(inputs, residual, noise=math.hypot(noise, self.ridge))
             self.weights.copy_(self.input_gain.unsqueeze(-1) * solution)
             residual = residual - inputs @ solution
         else:
             self.weights.zero_()
             solution = self.weights
         self.intercept.copy_(mean - self.input_mean @ self.weights)
-        covariance = residual.mT @ residual / len(residual) + noise**2 * solution.mT @ solution
-        self._set_basis(covariance, floor=ROUND_OFF_RESIDUAL * float(targets.abs().max()))
+        return residual, solution
 
     def _set_basis(self, covariance: Tensor, *, floor: float) -> None:
         values, vectors = torch.linalg.eigh(covariance)

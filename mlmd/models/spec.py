@@ -1,7 +1,7 @@
 """What a predictor is, in plain values: stored in every checkpoint, compared before every use."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mlmd.decomposition import Decomposition, DiatomicVibration, LabCartesian, MolecularFrameCartesian
 from mlmd.errors import ConfigError, MismatchError, nearest
@@ -9,6 +9,8 @@ from mlmd.systems import System
 from mlmd.variants import COMPONENTS, TARGETS, variant_name
 
 FRAMES = ("lab", "molecule")
+
+SHORTCUTS = (True, False, "held")
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class PredictorSpec:
         frame: "lab" or "molecule", the axes of Cartesian components; molecular components are in the molecule's anyway.
         hidden_size: width of the LSTM layers.
         n_layers: number of LSTM layers.
-        shortcut: a linear map from the inputs, fitted by least squares, beside the LSTM; without it the plain stacked
-            LSTM of the preprint.
+        shortcut: a linear map from the inputs, fitted by least squares, beside the LSTM; "held" fixes it to
+            u_n = u_{n-1}, a kick that stays what it was; without it the plain stacked LSTM of the preprint.
         memory_kind: "carried" or "window".
         memory_length: history length of a window, steps.
         memory_warmup: steps before a carried state counts.
@@ -32,9 +34,13 @@ class PredictorSpec:
         symbols: element symbols.
         masses_u: masses, u.
         dt_fs: the time step the predictor has learned, fs.
+        history: pairs of velocity features and last update read at each step, the newest first.
+        ridge: the fitted shortcut is that for noise of this standard deviation on the standardised inputs, beside the
+            noise of training; without it a long history amplifies what an injection changes.
+        network: False leaves the shortcut alone, a linear predictor; the LSTM's sizes and memory then mean nothing.
 
     Raises:
-        ConfigError: an axis has an unknown value, or a size is not positive.
+        ConfigError: an axis has an unknown value, a size is not positive, or neither shortcut nor LSTM is left.
     """
 
     components: str
@@ -43,7 +49,7 @@ class PredictorSpec:
     frame: str
     hidden_size: int
     n_layers: int
-    shortcut: bool
+    shortcut: bool | Literal["held"]
     memory_kind: str
     memory_length: int | None
     memory_warmup: int | None
@@ -51,6 +57,9 @@ class PredictorSpec:
     symbols: tuple[str, ...]
     masses_u: tuple[float, ...]
     dt_fs: float
+    history: int = 1
+    ridge: float = 0.0
+    network: bool = True
 
     def __post_init__(self) -> None:
         _check_choice("components", self.components, COMPONENTS)
@@ -58,9 +67,16 @@ class PredictorSpec:
         _check_choice("frame", self.frame, FRAMES)
         if self.coordinate_frames < 0:
             raise ConfigError(f"model.coordinate_frames = {self.coordinate_frames} must not be negative")
-        for name in ("hidden_size", "n_layers"):
+        for name in ("hidden_size", "n_layers", "history"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name} = {getattr(self, name)} must be at least 1")
+        if not self.ridge >= 0:
+            raise ConfigError(f"model.ridge = {self.ridge} must not be negative")
+        _check_choice("shortcut", self.shortcut, SHORTCUTS)
+        if not (self.shortcut or self.network):
+            raise ConfigError(
+                "model.shortcut = False and model.network = False leave nothing that predicts: set one of them to true"
+            )
 
     @property
     def variant(self) -> str:
@@ -102,9 +118,9 @@ class PredictorSpec:
         return cls(**values | {"symbols": tuple(values["symbols"]), "masses_u": tuple(values["masses_u"])})
 
 
-def _check_choice(name: str, value: str, known: Any) -> None:
+def _check_choice(name: str, value: Any, known: Any) -> None:
     if value not in known:
-        raise ConfigError(f"model.{name} = {value!r} is unknown: {nearest(str(value), known)}")
+        raise ConfigError(f"model.{name} = {value!r} is unknown: {nearest(str(value), map(str, known))}")
 
 
 def _same_masses(first: tuple[float, ...], second: tuple[float, ...]) -> bool:

@@ -48,6 +48,17 @@ BAD_TRAINING = {
     "no D_e": (["system=custom"], "custom: a Morse bond needs D_e_eV; give it or use hamiltonian=harmonic"),
     "unknown target": (["model.target=force"], "model.target = 'force' is unknown"),
     "no layers": (["model.n_layers=0"], "model.n_layers = 0 must be at least 1"),
+    "no history": (["model.history=0"], "model.history = 0 must be at least 1"),
+    "long history": (["model.history=40"], "start_step = 32 is too early: DuR0 with this memory needs 56"),
+    "history longer than data": (
+        ["model=linear", "model.history=70", "rollout.start_step=80", "data.trajectories.n_steps=70"],
+        "data.trajectories.n_steps = 70 is too short: the first input needs 70 steps before it",
+    ),
+    "nothing that predicts": (
+        ["model=linear", "model.shortcut=false"],
+        "model.shortcut = False and model.network = False leave nothing that predicts: set one of them to true",
+    ),
+    "unknown shortcut": (["model=held", "model.shortcut=hold"], "model.shortcut = 'hold' is unknown: did you mean 'he"),
     "no window": (["memory=window", "memory.length=0"], "memory.length = 0 must be at least 1"),
     "unbounded window": (["memory=window", "memory.length=null"], "memory.length is missing"),
     "seed out of range": (["seed=-1"], "seed = -1 must be a whole number from 0 to 4294967295"),

@@ -18,6 +18,11 @@ VARIANTS = {
     "3vR2": ["model=3vR0", "model.coordinate_frames=2"],
     "DuR0 (window 8)": ["model=DuR0", "memory=window", "memory.length=8"],
     "DuR0 (plain LSTM)": ["model=DuR0", "model.shortcut=false"],
+    "DuR0 (history 3 steps)": ["model=DuR0", "model.history=3"],
+    "DuR0 (held kick)": ["model=held"],
+    "3uR0 (held kick)": ["model=held", "model.components=cartesian"],
+    "DuR0 (linear, 16 steps)": ["model=linear"],
+    "DuR1 (linear, 1 step)": ["model=linear", "model.history=1", "model.coordinate_frames=1"],
     "3vR0 (frame=molecule)": ["model=3vR0", "model.frame=molecule"],
     "3uR0 (frame=molecule, plain LSTM, window 12)": [
         "model=3uR0",

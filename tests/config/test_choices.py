@@ -10,7 +10,7 @@ import yaml
 from commands.running import compose
 from hydra.core.plugins import Plugins
 
-from mlmd.commands.objects import check_device, make_injections, make_predictor
+from mlmd.commands.objects import check_device, make_injections, make_predictor, model_name
 from mlmd.config import build
 from mlmd.data.generation import DataPlan
 from mlmd.data.module import BatchPlan
@@ -27,7 +27,7 @@ MADE = {
     "hamiltonian": {"harmonic", "morse"},
     "regime": {"vibrating", "rotating", "thermal"},
     "memory": {"carried", "window"},
-    "model": {"3vR0", "3uR0", "DuR0"},
+    "model": {"3vR0", "3uR0", "DuR0", "held", "linear"},
     "injection": {"always", "never", "every_100", "every_1000", "every_100_anchored", "burst", "adaptive"},
     "trainer": {"cpu", "gpu", "ddp"},
     "selection": {"loss", "rollout"},
@@ -86,12 +86,19 @@ def test_regimes(name, hcl_morse):
     assert bool(positions.isfinite().all() and velocities.isfinite().all())
 
 
+WITHOUT_LSTM = {"held": "DuR0 (held kick)", "linear": "DuR0 (linear, 16 steps)"}
+
+
 @pytest.mark.parametrize("name", names("model"))
 @pytest.mark.parametrize("memory", names("memory"))
 def test_models_with_memories(name, memory, hcl_harmonic):
     values = {"model": node("model", name), "memory": node("memory", memory)}
     predictor = make_predictor(values, hcl_harmonic)
-    assert predictor.spec.variant == name
+    assert predictor.spec.variant == ("DuR0" if name in WITHOUT_LSTM else name)
+    assert model_name(predictor).startswith(WITHOUT_LSTM.get(name, name))
+    if name in WITHOUT_LSTM:
+        assert predictor.memory.n_skipped == 0, "there is nobody to remember"
+        return
     kind = {"carried": CarriedMemory, "window": WindowMemory}[memory]
     assert isinstance(predictor.memory, kind)
 

@@ -70,7 +70,7 @@ class EngineContract:
         self, make_engine: Callable[[], Engine], hcl_morse: Any, float_predictor: Any, rotating_states: Any
     ) -> None:
         states = rotating_states(hcl_morse, 3)
-        predictor = float_predictor(memory_kind="window", memory_length=5, coordinate_frames=3)
+        predictor = float_predictor(memory_kind="window", memory_length=5, coordinate_frames=3, history=4)
         whole = roll(hcl_morse, predictor, states, EagerEngine(), n_steps=60)[1].frames(35, 60)
         for first, second in ((EagerEngine(), make_engine()), (make_engine(), EagerEngine())):
             saved = roll(hcl_morse, predictor, states, first, n_steps=35)[0].state_dict()

@@ -25,6 +25,14 @@ VARIANTS = [
     )
     for kind in COMPONENTS
 ]
+VARIANTS += [
+    pytest.param({"components": COMPONENTS[kind][0], "history": L, "coordinate_frames": R} | MEMORIES[memory], id=name)
+    for name, kind, L, R, memory in (
+        ("D-history2-R0-carried", "D", 2, 0, "carried"),
+        ("D-history3-R2-window", "D", 3, 2, "window"),
+        ("3lab-history2-R5-carried", "3lab", 2, 5, "carried"),
+    )
+]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +79,13 @@ def test_streaming_is_the_sequence(make_predictor, run, variant):
 )
 def test_history_that_must_be_seen(make_predictor, run, R, memory, n_history):
     assert make_predictor(run, coordinate_frames=R, **MEMORIES[memory]).n_history == n_history
+
+
+@pytest.mark.parametrize(("R", "history", "n_history"), [(0, 1, 8), (0, 4, 11), (3, 4, 11), (6, 4, 12)])
+def test_pairs_that_must_be_seen_as_well(make_predictor, run, R, history, n_history):
+    changes = {"coordinate_frames": R, "history": history}
+    assert make_predictor(run, **MEMORIES["carried"], **changes).n_history == n_history
+    assert make_predictor(run, network=False, **changes).n_history == n_history - 7
 
 
 @pytest.mark.parametrize("shortcut", [True, False])
@@ -151,10 +166,11 @@ def test_lab_frame_kicks_carry_no_momentum_where_training_kicks_have_none(
     assert float(momenta.abs().max()) < 1e-11 * scale
 
 
+@pytest.mark.parametrize("history", [1, 3])
 @pytest.mark.parametrize("memory", MEMORIES)
 @torch.no_grad()
-def test_a_stored_state_goes_on_as_if_never_stopped(make_predictor, run, memory, tmp_path):
-    predictor = make_predictor(run, coordinate_frames=2, **MEMORIES[memory])
+def test_a_stored_state_goes_on_as_if_never_stopped(make_predictor, run, memory, history, tmp_path):
+    predictor = make_predictor(run, coordinate_frames=2, history=history, **MEMORIES[memory])
 
     def steps(state, start, stop):
         said = []

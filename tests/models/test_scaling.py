@@ -104,6 +104,16 @@ def test_noise_in_training_is_ridge_regression():
     assert abs(ridge).max() < abs(np.linalg.lstsq(inputs, centred, rcond=None)[0]).max()
 
 
+def test_a_ridge_of_its_own_is_that_of_as_much_noise():
+    features, targets = data()
+    noisy = fitted(features, targets, noise=0.5)
+    for ridge, noise in ((0.5, 0.0), (0.4, 0.3)):
+        scaling = Scaling(4, 3, shortcut=True, ridge=ridge)
+        scaling.fit(features, targets, noise=noise)
+        close(scaling.weights, noisy.weights, 1e-12)
+    assert scaling.n_learned == 3
+
+
 def test_noisy_inputs_leave_targets_of_unit_variance_and_the_known_response():
     features, targets = data(n_rows=40_000)
     noise = 0.3
@@ -133,6 +143,29 @@ def test_inputs_that_always_move_together_share_their_weight():
     scaling = fitted(twins, 3.0 * features[:, :1])
     close(scaling.weights[[0, 2], 0], torch.full((2,), 1.5, dtype=torch.float64), 1e-12)
     assert scaling.n_learned == 0
+
+
+def test_fixed_weights_stay_and_leave_the_rest_to_the_network():
+    features, targets = data()
+    fixed = torch.zeros(4, 3)
+    fixed[1, 0] = fixed[2, 1] = fixed[3, 2] = 1.0
+    scaling = Scaling(4, 3, shortcut=True, fixed=fixed)
+    scaling.fit(features, targets, noise=0.1)
+    assert torch.equal(scaling.linear(features), features[:, 1:])
+    assert scaling.n_learned == 3
+    assert scaling.fitted() == []
+    close(scaling.combine(features, scaling.network_targets(features, targets)), targets, 1e-13)
+
+
+def test_without_a_network_nothing_is_left_to_say():
+    features, targets = data()
+    scaling = Scaling(4, 3, shortcut=True, network=False)
+    scaling.fit(features, targets, noise=0.0)
+    assert scaling.n_learned == 0
+    assert torch.equal(scaling.linear(features), fitted(features, targets).linear(features))
+    said = 1e6 * torch.ones(400, 3)
+    assert torch.equal(scaling.combine(features, said), scaling.linear(features))
+    assert torch.count_nonzero(scaling.network_targets(features, targets)) == 0
 
 
 def test_scales_are_stored_in_double_precision_and_travel_in_the_state_dict():

@@ -56,6 +56,12 @@ def test_to_dict_and_back(make_spec, components, target, memory, tmp_path):
     assert pickle.loads(pickle.dumps(spec)) == spec
 
 
+def test_specifications_of_before_there_was_a_history_load(make_spec):
+    old = make_spec().to_dict()
+    assert (old.pop("history"), old.pop("ridge"), old.pop("network")) == (1, 0.0, True)
+    assert PredictorSpec.from_dict(old) == make_spec()
+
+
 def test_its_own_system_is_accepted(make_spec, hcl_harmonic, hcl_morse):
     make_spec().check_system(hcl_harmonic)
     make_spec().check_system(hcl_morse)
@@ -122,6 +128,10 @@ def test_swapped_atoms_are_refused(make_spec, hcl_harmonic):
         ({"coordinate_frames": -1}, "model.coordinate_frames = -1 must not be negative"),
         ({"hidden_size": 0}, "model.hidden_size = 0 must be at least 1"),
         ({"n_layers": 0}, "model.n_layers = 0 must be at least 1"),
+        ({"history": 0}, "model.history = 0 must be at least 1"),
+        ({"ridge": -0.1}, "model.ridge = -0.1 must not be negative"),
+        ({"shortcut": "hold"}, "model.shortcut = 'hold' is unknown: did you mean 'held'"),
+        ({"shortcut": False, "network": False}, "model.shortcut = False and model.network = False leave nothing that"),
     ],
 )
 def test_unknown_values_are_refused_with_the_nearest(make_spec, changes, words):

@@ -31,6 +31,8 @@ SCENARIOS = {
         lambda: Periodic(0.1),
         None,
     ),
+    "history": ({"history": 3, "coordinate_frames": 2}, lambda: Periodic(0.1), None),
+    "linear": ({"history": 3, "network": False}, lambda: Periodic(0.1), None),
     "burst": (WINDOW, lambda: Burst(0.2, length=4), None),
     "anchored": ({}, lambda: Periodic(0.1), EnergyAnchor),
     "adaptive": ({"coordinate_frames": 2}, adaptive, None),

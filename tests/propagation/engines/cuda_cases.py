@@ -47,6 +47,7 @@ VARIANTS = [
         for kind, target, length, n_replicas in (("3", "u", 3, 10), ("3mol", "v", 5, 5), ("D", "u", 24, 2))
     ),
     pytest.param(KINDS["D"] | TARGETS["u"] | {"hidden_size": 40, "n_layers": 1}, 5, id="hidden-40"),
+    pytest.param(KINDS["D"] | TARGETS["u"] | {"hidden_size": 1, "n_layers": 1, "network": False}, 5, id="no-LSTM"),
     pytest.param(KINDS["3mol"] | TARGETS["v"] | {"hidden_size": 64}, 35, id="hidden-64-two-programs"),
 ]
 

@@ -55,7 +55,10 @@ def test_another_time_step_is_refused(
         ({"memory_kind": "window", "memory_length": 32}, None),
         ({"hidden_size": 65}, "hidden_size = 65 is above 64"),
         ({"hidden_size": 64, "n_layers": 3}, "the weights take 360448 bytes on chip, the GPU grants 232448"),
+        ({"memory_kind": "window", "memory_length": 1}, "a window of one step is a state that it would carry"),
         ({"memory_kind": "window", "memory_length": 33}, "a window of 33 steps is longer than 32"),
+        ({"network": False, "hidden_size": 1, "n_layers": 1}, None),
+        ({"history": 2}, "it reads one pair of velocity and update, this predictor 2"),
         ({"components": "cartesian", "coordinate_frames": 7}, "it reads at most 64 numbers a step"),
     ],
 )

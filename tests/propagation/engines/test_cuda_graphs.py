@@ -29,6 +29,8 @@ class TestContract(EngineContract):
         {"components": "cartesian", "frame": "molecule", "coordinate_frames": 3},
         {"components": "cartesian", "coordinate_frames": 2, "memory_kind": "window", "memory_length": 4},
         {"memory_kind": "window", "memory_length": 7, "coordinate_frames": 1},
+        {"history": 4, "coordinate_frames": 3},
+        {"history": 4, "network": False, "hidden_size": 1},
     ],
 )
 def test_every_variant_takes_the_same_operations(

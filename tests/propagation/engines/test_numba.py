@@ -27,6 +27,8 @@ VARIANTS = [
     {"components": "cartesian", "target": "update", "frame": "molecule"},
     {"components": "molecular", "target": "velocity", "shortcut": False},
     {"components": "molecular", "target": "update"},
+    {"components": "molecular", "target": "update", "network": False},
+    {"components": "cartesian", "target": "update", "shortcut": "held", "network": False},
 ]
 MEMORIES = [{}, *({"memory_kind": "window", "memory_length": length} for length in (1, 2, 5))]
 
@@ -42,6 +44,7 @@ class TestContract(EngineContract):
     variant=st.sampled_from(VARIANTS),
     memory=st.sampled_from(MEMORIES),
     coordinate_frames=st.integers(0, 3),
+    history=st.integers(1, 4),
     n_layers=st.integers(1, 3),
     hidden_size=st.integers(1, 70),
     n_replicas=st.sampled_from([1, 2, 5, 6, LANES, LANES + 1, 2 * LANES + 3]),
@@ -50,6 +53,7 @@ def test_any_size_gives_the_eager_trajectory(
     variant: Any,
     memory: Any,
     coordinate_frames: int,
+    history: int,
     n_layers: int,
     hidden_size: int,
     n_replicas: int,
@@ -57,9 +61,8 @@ def test_any_size_gives_the_eager_trajectory(
     float_predictor: Any,
     rotating_states: Any,
 ) -> None:
-    predictor = float_predictor(
-        **variant, **memory, coordinate_frames=coordinate_frames, n_layers=n_layers, hidden_size=hidden_size
-    )
+    sizes = {"coordinate_frames": coordinate_frames, "history": history}
+    predictor = float_predictor(**variant, **memory, **sizes, n_layers=n_layers, hidden_size=hidden_size)
     states = rotating_states(hcl_morse, n_replicas)
     expected, actual = (
         roll(hcl_morse, predictor, states, engine, n_steps=36, every=2)[1]

@@ -95,8 +95,8 @@ class NumbaEngine:
 
     def follow(self, state: MDState, learned: LearnedKick, kick: Tensor) -> Tensor | None:
         """The kick that would have been learned; the memory takes the true one."""
-        memory, spec = learned.memory, learned.predictor.spec
-        if memory.last_update is None or len(memory.coordinates) < spec.coordinate_frames - 1:
+        memory = learned.memory
+        if not learned.predictor.has_complete_input(memory):
             # The first steps of a run have no complete input yet: there is nothing for the kernel to read.
             return _EAGER.follow(state, learned, kick)
         predicted = torch.empty_like(state.positions)

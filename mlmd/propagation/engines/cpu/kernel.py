@@ -162,7 +162,7 @@ def _predict(like, geometry, sizes, weights, scales, tile, full):
     said = features + n_inputs
     encode(geometry, rows, features, n_atoms, like)
     if sizes.n_frames > 0:
-        newest = features + sizes.n_features + n_components
+        newest = features + sizes.n_pairs * (sizes.n_features + n_components)
         for row in range(said - 1, newest + sizes.n_coordinates - 1, -1):
             write_row(rows, row, read_row(rows, row - sizes.n_coordinates, like))
         coordinates(geometry, rows, newest, n_atoms, like)
@@ -189,6 +189,14 @@ def _predict(like, geometry, sizes, weights, scales, tile, full):
 
 
 @njit
+def _pass_on(like, sizes, rows):
+    """Every pair of velocity features and update becomes the next older one, before the kick takes its place."""
+    first, n_numbers = first_input_row(sizes), sizes.n_features + sizes.n_components
+    for row in range(first + sizes.n_pairs * n_numbers - 1, first + n_numbers - 1, -1):
+        write_row(rows, row, read_row(rows, row - n_numbers, like))
+
+
+@njit
 def _advance_tile(like, geometry, sizes, weights, scales, tile, motion, run, first):
     rows, n_atoms, n_lanes = tile.rows, sizes.n_atoms, lanes(like)
     velocities, kick, update = 3 * n_atoms, 6 * n_atoms, first_input_row(sizes) + sizes.n_features
@@ -198,6 +206,7 @@ def _advance_tile(like, geometry, sizes, weights, scales, tile, motion, run, fir
     for i in range(run.n_steps):
         _predict(like, geometry, sizes, weights, scales, tile, (run.n_seen + i + 1) % sizes.n_window)
         decode(geometry, rows, said, kick, n_atoms, like)
+        _pass_on(like, sizes, rows)
         if motion.given.size > 0:
             _scatter(rows, kick, motion.kicks[0], first, n_lanes)
             _gather(rows, kick, motion.given, first, n_lanes)

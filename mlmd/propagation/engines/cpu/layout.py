@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from mlmd.models import PredictorState, VelocityPredictor
+from mlmd.models import PredictorState, VelocityPredictor, WindowMemory
 from mlmd.propagation.engines.cpu.geometry import N_FRAME_ROWS
 from mlmd.propagation.engines.cpu.lanes import LANES
 from mlmd.propagation.engines.cpu.network import N_SUMS, units_at_a_time
@@ -23,6 +23,7 @@ class Sizes(NamedTuple):
         n_atoms: atoms.
         n_features: velocity features.
         n_components: components of a kick.
+        n_pairs: pairs of velocity features and update read.
         n_frames: coordinate frames read, R.
         n_coordinates: numbers in each.
         n_layers: LSTM layers.
@@ -35,6 +36,7 @@ class Sizes(NamedTuple):
     n_atoms: int
     n_features: int
     n_components: int
+    n_pairs: int
     n_frames: int
     n_coordinates: int
     n_layers: int
@@ -89,29 +91,30 @@ class Tile(NamedTuple):
 @njit
 def n_inputs_of(sizes: Any) -> Any:
     """Numbers that the network reads at a step."""
-    return sizes.n_features + sizes.n_components + sizes.n_frames * sizes.n_coordinates
+    return sizes.n_pairs * (sizes.n_features + sizes.n_components) + sizes.n_frames * sizes.n_coordinates
 
 
 @njit
 def first_input_row(sizes: Any) -> Any:
-    """Row of a tile at which inputs begin: velocity features, last update, coordinate frames, newest first."""
+    """Row of a tile at which inputs begin: pairs of velocity features and update, then coordinates, newest first."""
     return 9 * sizes.n_atoms + N_FRAME_ROWS
 
 
 def kernel_sizes(predictor: VelocityPredictor, width: int) -> Sizes:
     """The sizes of a predictor, with the units padded to the blocks of the kernel for ``width`` replicas."""
-    spec, decomposition = predictor.spec, predictor.decomposition
-    block, carries = units_at_a_time(width), spec.memory_kind == "carried"
+    spec, decomposition, memory = predictor.spec, predictor.decomposition, predictor.memory
+    block = units_at_a_time(width)
     return Sizes(
         n_atoms=len(spec.masses_u),
         n_features=decomposition.n_features,
         n_components=decomposition.n_components,
+        n_pairs=spec.history,
         n_frames=spec.coordinate_frames,
         n_coordinates=decomposition.n_coordinates,
         n_layers=spec.n_layers,
         n_hidden=-(-spec.hidden_size // block) * block,
-        n_window=1 if carries else spec.memory_length or 1,
-        carries=int(carries),
+        n_window=memory.length if isinstance(memory, WindowMemory) else 1,
+        carries=int(not isinstance(memory, WindowMemory)),
         says_update=int(predictor.says_update),
     )
 
@@ -164,10 +167,11 @@ def settle(held: Held, memory: PredictorState, sizes: Sizes, width: int) -> None
 def _input_rows(memory: PredictorState, sizes: Sizes) -> list[tuple[int, Any]]:
     """The rows where inputs of the next step wait, each with its tensor [replica, number]."""
     assert memory.last_update is not None
-    update = first_input_row(sizes) + sizes.n_features
-    first = update + sizes.n_components
+    start, n_numbers = first_input_row(sizes), sizes.n_features + sizes.n_components
+    past = [(start + i * n_numbers, pair) for i, pair in enumerate(memory.past, start=1)]
+    first = start + sizes.n_pairs * n_numbers
     frames = [(first + i * sizes.n_coordinates, frame) for i, frame in enumerate(memory.coordinates)]
-    return [(update, memory.last_update), *frames]
+    return [(start + sizes.n_features, memory.last_update), *past, *frames]
 
 
 def _row_view(held: Held, width: int) -> Array:

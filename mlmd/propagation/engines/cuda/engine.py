@@ -94,11 +94,9 @@ class CudaEngine:
     @torch.no_grad()
     def follow(self, state: MDState, learned: LearnedKick, kick: Tensor) -> Tensor | None:
         """The kick that would have been learned; the memory takes the true one."""
-        memory, n_frames = learned.memory, self._predictor.spec.coordinate_frames
-        complete = memory.last_update is not None and len(memory.coordinates) + 1 >= n_frames
-        if self._kernel_stretch is None or not complete:
+        if self._kernel_stretch is None or not self._predictor.has_complete_input(learned.memory):
             return self._eager.follow(state, learned, kick)
-        return self._kernel_stretch.follow(state, memory, kick)
+        return self._kernel_stretch.follow(state, learned.memory, kick)
 
     def settle(self, learned: LearnedKick) -> None:
         """Nothing to do: the memory is up to date after every call."""

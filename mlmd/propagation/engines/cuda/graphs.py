@@ -39,6 +39,7 @@ class StaticRollout:
         self.hidden, self.cell = (torch.empty_like(part) for part in memory.network)
         self.last_update = torch.empty_like(memory.last_update)
         self.coordinates = [torch.empty_like(part) for part in memory.coordinates]
+        self.past = [torch.empty_like(part) for part in memory.past]
         # A window answers from another of its staggered states at each step of a round.
         self.n_phases = predictor.memory.length if isinstance(predictor.memory, WindowMemory) else 1
 
@@ -51,8 +52,9 @@ class StaticRollout:
     def _hold(self, memory: PredictorState) -> None:
         assert memory.last_update is not None
         # Each buffer may be the source of the next, and the newest comes first.
-        for buffer, part in zip(reversed(self.coordinates), reversed(memory.coordinates), strict=True):
-            buffer.copy_(part)
+        for buffers, parts in ((self.coordinates, memory.coordinates), (self.past, memory.past)):
+            for buffer, part in zip(reversed(buffers), reversed(parts), strict=True):
+                buffer.copy_(part)
         for buffer, part in zip((self.hidden, self.cell), memory.network, strict=True):
             buffer.copy_(part)
         self.last_update.copy_(memory.last_update)
@@ -61,7 +63,8 @@ class StaticRollout:
     def step(self, phase: int) -> None:
         """One learned step on the buffers, by the operations of the eager engine; a graph records them."""
         decomposition = self.predictor.decomposition
-        memory = PredictorState(phase, (self.hidden, self.cell), self.last_update, list(self.coordinates))
+        network = (self.hidden, self.cell)
+        memory = PredictorState(phase, network, self.last_update, list(self.coordinates), list(self.past))
         frame = decomposition.frame(self.positions, self.velocities)
         components = self.predictor.predict(frame, self.positions, self.velocities, memory)
         assert components is not None  # the inputs are complete
@@ -90,6 +93,7 @@ class StaticRollout:
         memory.network = (self.hidden, self.cell)
         memory.last_update = self.last_update
         memory.coordinates = list(self.coordinates)
+        memory.past = list(self.past)
         after = MDState(state.step + n_steps, self.positions.clone(), self.velocities.clone())
         return after, self.kicks[: min(n_steps, N_PAST_KICKS)].clone()
 

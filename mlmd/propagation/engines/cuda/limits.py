@@ -30,6 +30,10 @@ def why_not(predictor: VelocityPredictor, *, shared_bytes: int) -> str | None:
         return "the network is not float32"
     if predictor.spec.hidden_size > 64:
         return f"hidden_size = {predictor.spec.hidden_size} is above 64"
+    if predictor.spec.history > 1:
+        return f"it reads one pair of velocity and update, this predictor {predictor.spec.history}"
+    if isinstance(predictor.memory, WindowMemory) and predictor.memory.length == 1:
+        return "a window of one step is a state that it would carry"
     if isinstance(predictor.memory, WindowMemory) and predictor.memory.length > KernelShapes.largest_block:
         return f"a window of {predictor.memory.length} steps is longer than {KernelShapes.largest_block}"
     shapes = KernelShapes.of(predictor)
