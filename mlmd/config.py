@@ -54,6 +54,8 @@ def checkpoint_label(checkpoint: str | None) -> str:
 
 OmegaConf.register_new_resolver("run_folder", run_folder)
 OmegaConf.register_new_resolver("checkpoint_label", checkpoint_label)
+OmegaConf.register_new_resolver("folder_name", lambda path: Path(path or "none").name)
+OmegaConf.register_new_resolver("add", lambda *numbers: sum(numbers))
 
 
 def launch(main: Callable[[], None], *, config_name: str) -> None:
@@ -119,11 +121,27 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 def job_values(config: DictConfig) -> dict[str, Any]:
     """What a job runs with: the resolved values, and their digest, by which a sweep finds the job's results again.
 
+    A group of the logger that is not given is the chosen experiment; it decides no result and no digest.
+
     Raises:
         ConfigError: as `resolved`.
     """
     values = resolved(config)
-    return values | {KEY: digest(values)}
+    values |= {KEY: digest(values)}
+    logger = values.get("logger")
+    if isinstance(logger, dict) and "group" in logger and logger["group"] is None:
+        logger["group"] = chosen_experiment()
+    return values
+
+
+def chosen_experiment() -> str | None:
+    """The experiment of the job's command line, several joined by "+"; None where there is none."""
+    chosen = None
+    for line in HydraConfig.get().overrides.task:
+        key, _, value = line.partition("=")
+        if key.lstrip("+") == "experiment":
+            chosen = "+".join(name.strip() for name in value.strip("[]").split(","))
+    return chosen
 
 
 def job_overrides() -> list[str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from mlmd.commands.objects import short_name
-from mlmd.commands.tracking import Tracker, WandbTracker
+from mlmd.commands.run_words import run_words
+from mlmd.commands.tracking import JobType, Tracker, WandbTracker
 from mlmd.data.files import require_writable_folder, write_json, write_text
 from mlmd.data.provenance import provenance
 from mlmd.data.run_lock import hold, require_free
@@ -67,13 +67,19 @@ class RunFiles:
         """``metrics.json``, flat; a number that is not finite becomes null."""
         write_json(self.folder / "metrics.json", dict(metrics))
 
-    def tracker(self, system: System, predictor: VelocityPredictor) -> Tracker:
+    def tracker(self, system: System, predictor: VelocityPredictor, *, job_type: JobType = "train") -> Tracker:
         """The configured experiment tracker."""
-        logger = self.values["logger"]
-        if not (logger["wandb"] and self.is_main):
+        logger = self.values.get("logger")  # simulations of older versions, when resumed, have none
+        if not (logger and logger["wandb"] and self.is_main):
             return Tracker()
-        tags = [system.name, predictor.spec.variant, short_name(self.values["regime"])]
-        return WandbTracker(self.folder, self.values, tags=tags, provenance=self.provenance)
+        return WandbTracker(
+            self.folder,
+            self.values,
+            job_type=job_type,
+            words=run_words(self.values, system, predictor),
+            predictor=predictor,
+            provenance=self.provenance,
+        )
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,5 @@
+"""The W&B dashboard as code: which panels there are, and the workspace and report made of them."""
+
+from mlmd.reporting.dashboard.panels import SCHEDULES, Panel, Section, dashboard, rows
+
+__all__ = ["SCHEDULES", "Panel", "Section", "dashboard", "rows"]
