@@ -14,7 +14,7 @@ from mlmd.commands.objects import Values
 from mlmd.data.checkpoint_file import load_checkpoint_file
 from mlmd.data.files import remove_temporaries
 from mlmd.data.module import TrajectoryDataModule
-from mlmd.errors import ConfigError, nearest
+from mlmd.errors import ConfigError, DataError, nearest
 from mlmd.training import PredictorModule
 from mlmd.training.checkpoints import AtomicCheckpointIO, MovableCheckpoint
 
@@ -101,7 +101,7 @@ def make_trainer(
 
 
 def fit(trainer: Trainer, module: PredictorModule, data: TrajectoryDataModule, *, values: Values, folder: Path) -> None:
-    """Train, from the start or from the last checkpoint of a run that is resumed.
+    """Train, from the start or, in a run that is resumed, from the last checkpoint if there is one already.
 
     Raises:
         ConfigError: the quantity that selects the best checkpoint is never logged.
@@ -111,8 +111,9 @@ def fit(trainer: Trainer, module: PredictorModule, data: TrajectoryDataModule, *
     if values["resume"] is not None:
         for name in ("best.ckpt", "last.ckpt"):
             remove_temporaries(folder / name)
-        last = folder / "last.ckpt"
-        load_checkpoint_file(last)
+        if (folder / "last.ckpt").is_file():
+            last = folder / "last.ckpt"
+            load_checkpoint_file(last)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
     except MisconfigurationException as error:
@@ -142,3 +143,17 @@ def ignore_known_warnings() -> None:
         ".*it is recommended to use .Trainer.devices=1.*",  # every process tests the same trajectories
     ):
         warnings.filterwarnings("ignore", message=message)
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """The best checkpoint of a training.
+
+    Raises:
+        DataError: it was not written.
+    """
+    best = folder / "best.ckpt"
+    if not best.is_file():
+        raise DataError(
+            f"{best} was not written: the monitored quantity was never logged; see selection.every_n_epochs"
+        )
+    return best

@@ -26,6 +26,7 @@ class SequenceBatches:
         seed: seed of the run.
         epoch: tells the current epoch.
         rank: number of this process; each draws its own stretches.
+        purpose: what the batches are for; each purpose draws its own.
 
     Raises:
         ConfigError: the trajectories are shorter than a stretch.
@@ -44,6 +45,7 @@ class SequenceBatches:
         seed: int,
         epoch: Callable[[], int],
         rank: int = 0,
+        purpose: str = "batches",
     ) -> None:
         if sequence_length > inputs.shape[1]:
             raise ConfigError(
@@ -60,6 +62,7 @@ class SequenceBatches:
         self.seed = seed
         self.epoch = epoch
         self.rank = rank
+        self.purpose = purpose
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -67,7 +70,7 @@ class SequenceBatches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and targets [batch, time, ...] of every batch of the current epoch."""
-        generator = torch.Generator().manual_seed(split_seed(self.seed, f"batches/{self.epoch()}/{self.rank}"))
+        generator = torch.Generator().manual_seed(split_seed(self.seed, f"{self.purpose}/{self.epoch()}/{self.rank}"))
         n_trajectories, n_steps = self.inputs.shape[:2]
         device = self.inputs.device
         within = torch.arange(self.sequence_length, device=device)
@@ -80,3 +83,24 @@ class SequenceBatches:
                 noise = self.noise * torch.randn(inputs.shape, generator=generator, dtype=inputs.dtype).to(device)
                 inputs, targets = inputs + noise, targets + noise @ self.noise_response
             yield inputs, targets
+
+
+class MixedBatches:
+    """Batches of several sources side by side, each with its own share of the batch.
+
+    Args:
+        parts: as many batches each, of stretches of one length.
+    """
+
+    def __init__(self, *parts: SequenceBatches) -> None:
+        self.parts = parts
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.parts[0])
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets [batch, time, ...] of every batch of the current epoch."""
+        for drawn in zip(*self.parts, strict=True):
+            inputs, targets = zip(*drawn, strict=True)
+            yield torch.cat(inputs), torch.cat(targets)

@@ -13,7 +13,8 @@ class TrainingClock(Callback):
     """Logs ``time/train_s`` with every validation, and notes when an accuracy was first reached.
 
     Training runs from its first batch on, validations and their rollouts included. A resumed run goes on from the time
-    of the checkpoint; what was lost after it does not count.
+    of the checkpoint; what was lost after it does not count. A further training of the same run, a round of retraining,
+    goes on from the time of the one before, what lies between them included.
 
     Args:
         began: `time.perf_counter` at the start of the command.
@@ -36,7 +37,8 @@ class TrainingClock(Callback):
         return self._before_s + (0.0 if self._train_began is None else time.perf_counter() - self._train_began)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start."""
+        """Start, or go on."""
+        self._before_s = self.train_s
         self._train_began = time.perf_counter()
 
     def on_train_batch_end(self, *arguments: Any) -> None:
@@ -67,4 +69,5 @@ class TrainingClock(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint's time."""
         self._before_s = state_dict["train_s"]
+        self._train_began = None
         self.reached_s = dict(state_dict["reached_s"])

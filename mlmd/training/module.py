@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mlmd.data.module import TrajectoryBatch
 from mlmd.models import VelocityPredictor
-from mlmd.observables import VelocityAccuracy, VelocityMAE, VelocityMAPE
+from mlmd.observables import VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
 from mlmd.state import Trajectory
 from mlmd.training.loss import SequenceLoss
 from mlmd.training.optimizers import OptimizerPlan
@@ -24,6 +24,7 @@ class PredictorModule(LightningModule):
         loss: what is made small.
         optimizer: how the weights are found.
         mape_threshold_A_per_fs: velocity components at or below it stay out of the MAPE.
+        steps_per_period: MD steps in a period of the system.
         config: the resolved configuration, stored in every checkpoint.
     """
 
@@ -34,6 +35,7 @@ class PredictorModule(LightningModule):
         loss: SequenceLoss,
         optimizer: OptimizerPlan,
         mape_threshold_A_per_fs: float,
+        steps_per_period: float,
         config: dict[str, Any],
     ) -> None:
         super().__init__()
@@ -45,6 +47,8 @@ class PredictorModule(LightningModule):
         self.linear_accuracy = VelocityAccuracy()
         self.mae = VelocityMAE()
         self.mape = VelocityMAPE(threshold=mape_threshold_A_per_fs)
+        masses = torch.tensor(predictor.spec.masses_u, dtype=torch.float64)
+        self.work = WorkError(masses, steps_per_period=steps_per_period)
         self._train_losses: list[Tensor] = []
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
@@ -59,20 +63,24 @@ class PredictorModule(LightningModule):
         self._train_losses.clear()
 
     def validation_step(self, batch: TrajectoryBatch, batch_idx: int) -> None:
-        """Loss and one-step velocity accuracy on the validation trajectories."""
-        trajectory = Trajectory(*batch)
-        features, targets = self.predictor.training_pairs(trajectory)
+        """Loss on validation trajectories and visited states, one-step velocity accuracy on the trajectories alone."""
+        trajectory, target_kicks = Trajectory(*batch[:4]), (batch[4] if len(batch) > 4 else None)
+        features, targets = self.predictor.training_pairs(trajectory, target_kicks)
         scaling = self.predictor.scaling
         dtype = self.predictor.network.head.weight.dtype
         loss = self._loss(scaling.standardise(features).to(dtype), scaling.network_targets(features, targets).to(dtype))
+        self.log("val/loss", loss, prog_bar=True, batch_size=1, sync_dist=True)
+        if target_kicks is not None:
+            return
         predicted, _, true = self.predictor.predict_velocities(trajectory)
         self.accuracy.update(predicted, true)
-        self.log("val/loss", loss, prog_bar=True, batch_size=1, sync_dist=True)
         self.log("val/velocity_accuracy_percent", self.accuracy, batch_size=1)
 
     def test_step(self, batch: TrajectoryBatch, batch_idx: int) -> None:
         """One-step velocity errors on the test trajectories."""
-        predicted, linear, true = self.predictor.predict_velocities(Trajectory(*batch))
+        trajectory = Trajectory(*batch)
+        predicted, linear, true = self.predictor.predict_velocities(trajectory)
+        self.work.update(predicted, true, trajectory.velocities[:, self.predictor.n_history :])
         self.accuracy.update(predicted, true)
         self.linear_accuracy.update(linear, true)
         self.mae.update(predicted, true)
@@ -86,6 +94,12 @@ class PredictorModule(LightningModule):
             metrics["linear_velocity_accuracy_percent"] = self.linear_accuracy
         for name, metric in metrics.items():
             self.log(f"test/{name}", metric, batch_size=1)
+
+    def on_test_epoch_end(self) -> None:
+        """The work of the kick errors, two numbers of one measure."""
+        for name, value in zip(("error", "error_spread"), self.work.compute(), strict=True):
+            self.log(f"test/work_{name}_per_period", value, batch_size=1)
+        self.work.reset()
 
     def configure_optimizers(self) -> Any:
         """The planned optimizer over the network's weights, with the planned rate."""
