@@ -101,13 +101,3 @@ class FrameSource(Protocol):
     def frames(self, start: int, stop: int, replicas: slice = ...) -> Trajectory:
         """The frames start <= i < stop of some replicas."""
         ...
-
-
-def join_frames(parts: list[Trajectory]) -> Trajectory:
-    """One trajectory from consecutive stretches of the same replicas."""
-    return Trajectory(
-        torch.cat([part.steps for part in parts]),
-        torch.cat([part.positions for part in parts], dim=1),
-        torch.cat([part.velocities for part in parts], dim=1),
-        torch.cat([part.kicks for part in parts], dim=1),
-    )

@@ -1,20 +1,20 @@
-"""From results to what a person looks at: the figures of a run."""
+"""From results to what a person looks at, and to what later programs read: figures, curves, the page."""
 
-import csv
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from mlmd.commands.outputs import RunFiles
-from mlmd.observables import RolloutCurves, line_position_cm1
+from mlmd.data.curves_file import replica_rows, write_curves, write_replicas
+from mlmd.observables import RolloutCurves, line_position_cm1, merge_curves
 from mlmd.reporting import figures
+from mlmd.reporting.history import read_history
 from mlmd.reporting.style import RunLabel
 from mlmd.state import Trajectory
 from mlmd.systems import System
 from mlmd.training import PredictorModule, RolloutValidation
-from mlmd.training.rollouts import survey_system
 
 SHORTEST_DYNAMICS = 4
 """Frames below which a run has no two lags to draw."""
@@ -29,7 +29,7 @@ def draw_training(
     label: RunLabel,
     system: System,
 ) -> None:
-    """All figures of a training run, into its folder.
+    """All figures of a training run, and its curves as numbers, into its folder.
 
     Args:
         files: the run's folder.
@@ -49,10 +49,11 @@ def draw_training(
         true.flatten().cpu(),
         _label_of(splits["test"], label),
     )
-    if rollouts.test_reference is not None:
-        runs = {name: result.trajectory.to("cpu") for name, result in rollouts.test_results.items()}
-        survey = survey_system(runs, rollouts.test_reference.to("cpu"), system)
-        draw_rollouts(files.figures, survey.curves, label=label)
+    if rollouts.test_results:
+        curves = merge_curves([result.curves for result in rollouts.test_results.values()])
+        draw_rollouts(files.figures, curves, label=label)
+        diverged_at = {name: result.diverged_at for name, result in rollouts.test_results.items()}
+        leave_curves(files.folder, curves, diverged_at, label=label, system=system)
 
 
 def _label_of(data: Trajectory, label: RunLabel) -> RunLabel:
@@ -87,16 +88,22 @@ def draw_rollouts(folder: Path, curves: RolloutCurves, *, label: RunLabel) -> No
     )
 
 
-def read_history(folder: Path) -> list[dict[str, float | None]]:
-    """Losses by epoch from the csv logs of a run and of its resumptions; of an epoch run twice the later one counts."""
-    by_epoch: dict[int, dict[str, float | None]] = {}
-    versions = sorted(folder.glob("version_*"), key=lambda path: int(path.name.removeprefix("version_")))
-    for path in (version / "metrics.csv" for version in versions):
-        if not path.is_file():
-            continue
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                losses = {key: float(row[key]) for key in ("train/loss", "val/loss") if row.get(key)}
-                if losses:  # the test has a row of its own, after the last epoch
-                    by_epoch.setdefault(int(row["epoch"]), {"epoch": float(row["epoch"])}).update(losses)
-    return [by_epoch[epoch] for epoch in sorted(by_epoch)]
+def leave_curves(
+    folder: Path,
+    curves: RolloutCurves,
+    diverged_at: Mapping[str, Mapping[int, int]],
+    *,
+    label: RunLabel,
+    system: System,
+) -> None:
+    """``curves.json`` and ``replicas.csv``, see `mlmd.data.curves_file`.
+
+    Args:
+        folder: of the run.
+        curves: of the rollouts.
+        diverged_at: by schedule, step at which a replica was found diverged, by replica.
+        label: says what was run.
+        system: what was simulated.
+    """
+    write_curves(folder / "curves.json", curves, run=asdict(label), period_fs=system.period_fs)
+    write_replicas(folder / "replicas.csv", replica_rows(curves, diverged_at))

@@ -24,15 +24,18 @@ from mlmd.commands.objects import (
 from mlmd.commands.outputs import RunFiles, peak_memory_MB, read_config
 from mlmd.commands.progress import say, say_diverged
 from mlmd.commands.record import RecordingPlan, record
-from mlmd.commands.report import draw_rollouts
+from mlmd.commands.report import draw_rollouts, leave_curves
+from mlmd.commands.tracking import Tracker
 from mlmd.config import build
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.data.store import TrajectoryFile
 from mlmd.data.xyz import write_extended_xyz
 from mlmd.errors import ConfigError, DataError
 from mlmd.models import VelocityPredictor
+from mlmd.observables import RolloutSurvey
 from mlmd.propagation import Propagator, reference_propagator
 from mlmd.reporting.console import print_summary
+from mlmd.reporting.run_page import REPORT_FILE, write_run_page
 from mlmd.reporting.style import RunLabel
 from mlmd.systems import System
 from mlmd.training.rollouts import survey_system
@@ -45,7 +48,13 @@ MIN_FRAMES_PER_PERIOD = 8
 
 REFERENCE_FILE = "reference.h5"
 
+LEFT_BEHIND = ("metrics.json", "curves.json", "replicas.csv", REPORT_FILE, REFERENCE_FILE, "trajectory_*.xyz")
+"""What a run writes near its end, and an earlier run in the same folder may have left."""
+
 POSITIVE = ("n_steps", "n_replicas", "start_step", "every")
+
+NOT_DECIDING = ("resume", "judge", "xyz", "threads", "logger")
+"""Keys that leave every frame as it is."""
 
 
 def simulate(
@@ -115,11 +124,14 @@ def simulate(
     )
     initial = draw_initial(system, regime, values["n_replicas"], seed=values["seed"], purpose="simulation")
     try:
-        metrics = _run(_Job(values, files, label, propagator, initial, plan), began=began)
+        with files.tracker(system, predictor, job_type="simulate") as tracker:
+            metrics = _run(_Job(values, files, label, propagator, initial, plan, tracker), began=began)
     except KeyboardInterrupt:
         say(f"interrupted; go on with: python simulate.py resume={files.folder}")
         raise SystemExit(INTERRUPTED) from None
-    print_summary(metrics, files.folder, f"{label.title}, {injection_name}")
+    title = f"{label.title}, {injection_name}"
+    write_run_page(files.folder, title=title, lead=label.caption)
+    print_summary(metrics, files.folder, title)
     return metrics
 
 
@@ -131,6 +143,7 @@ class _Job:
     propagator: Propagator
     initial: tuple[Tensor, Tensor]
     plan: RecordingPlan
+    tracker: Tracker
 
     @property
     def name(self) -> str:
@@ -142,7 +155,7 @@ def _begin(files: RunFiles, *, resumes: bool) -> None:
     """Start the run's folder; of an earlier run in the same folder nothing may pass for this one's."""
     files.begin()
     if not resumes:
-        for left_behind in ("metrics.json", REFERENCE_FILE, "trajectory_*.xyz"):
+        for left_behind in LEFT_BEHIND:
             for path in files.folder.glob(left_behind):
                 path.unlink()
 
@@ -159,14 +172,18 @@ def _run(job: _Job, *, began: float) -> dict[str, float]:
     }
     recorded = record(job.propagator, job.initial, target, job.plan, name=job.name, metadata=metadata)
     metrics: dict[str, float] = {"cost/simulate_s": time.perf_counter() - began}
+    diverged_at = {int(replica): step for replica, step in recorded["diverged_at"].items()}
+    curves = None
     if values["judge"]:
-        scores = _judge(target, job) | recorded["counts"]
+        survey = _judge(target, job)
+        curves, scores = survey.curves, survey.scores[job.name] | recorded["counts"]
         metrics |= {f"rollout/{job.name}/{quantity}": value for quantity, value in scores.items()}
+        leave_curves(files.folder, curves, {job.name: diverged_at}, label=job.label, system=system)
     if values["xyz"]:
         _write_xyz(target, files.folder, system, keep=job.plan.resumes)
     metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
     files.write_metrics(metrics)
-    diverged_at = {int(replica): step for replica, step in recorded["diverged_at"].items()}
+    job.tracker.finish(files, metrics, curves)
     say_diverged(job.name, diverged_at, n_replicas=values["n_replicas"])
     return metrics
 
@@ -221,15 +238,15 @@ def _say_departures(chosen: Values, trained: Values) -> None:
 
 def _identity(values: Values, predictor: VelocityPredictor) -> str:
     """A digest of all that decides the frames, weights included: a checkpoint of the same name may be another one."""
-    deciding = {key: value for key, value in values.items() if key not in ("resume", "judge", "xyz", "threads")}
+    deciding = {key: value for key, value in values.items() if key not in NOT_DECIDING}
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode())
     for name, weights in sorted(predictor.state_dict().items()):
         digest.update(name.encode() + weights.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _judge(target: Path, job: _Job) -> dict[str, float]:
-    """Scores against reference dynamics from the same states; its force calls judge and are nobody's."""
+def _judge(target: Path, job: _Job) -> RolloutSurvey:
+    """Scores and curves against reference dynamics from the same states; its force calls judge and are nobody's."""
     system, values = job.propagator.system, job.values
     reference = job.files.folder / REFERENCE_FILE
     record(
@@ -244,7 +261,7 @@ def _judge(target: Path, job: _Job) -> dict[str, float]:
     with TrajectoryFile(target) as learned, TrajectoryFile(reference) as true:
         survey = survey_system({job.name: learned}, true, system, first=first)
     draw_rollouts(job.files.figures, survey.curves, label=job.label)
-    return survey.scores[job.name]
+    return survey
 
 
 def _write_xyz(target: Path, folder: Path, system: System, *, keep: bool) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import lightning
 import torch
-from lightning import Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger
 
 from mlmd.commands.objects import (
@@ -24,14 +23,24 @@ from mlmd.commands.objects import (
 from mlmd.commands.outputs import RunFiles, peak_memory_MB, read_config
 from mlmd.commands.progress import StepBar, say, say_diverged
 from mlmd.commands.report import draw_training
-from mlmd.commands.trainer import check_trainer, fit, ignore_known_warnings, make_trainer, quiet_lightning
+from mlmd.commands.retrain import NO_ROUNDS, Retraining, Stage, is_over
+from mlmd.commands.trainer import (
+    best_checkpoint,
+    check_trainer,
+    fit,
+    ignore_known_warnings,
+    make_trainer,
+    quiet_lightning,
+)
 from mlmd.config import build
 from mlmd.data.generation import draw_initial, reference_data
 from mlmd.data.module import TrajectoryDataModule
 from mlmd.errors import ConfigError, DataError
 from mlmd.models import VelocityPredictor
+from mlmd.observables import merge_curves
 from mlmd.propagation import check_start
 from mlmd.reporting.console import print_summary
+from mlmd.reporting.run_page import write_run_page
 from mlmd.reporting.style import RunLabel
 from mlmd.state import Trajectory
 from mlmd.systems import Regime, System
@@ -83,8 +92,11 @@ def train(values: Values, *, folder: str, overrides: list[str], began: float | N
         loss=build(values["loss"], "loss"),
         optimizer=build(values["optimizer"], "optimizer"),
         mape_threshold_A_per_fs=MAPE_THRESHOLD_OF_RMS * float(splits["train"].velocities.square().mean().sqrt()),
+        steps_per_period=system.period_fs / system.dt_fs,
         config=dict(values),
     )
+    retraining = build(values["retraining"], "retraining") if "retraining" in values else NO_ROUNDS
+    retraining.check_length(batches.sequence_length + predictor.first_input)
     data = TrajectoryDataModule(splits, predictor=predictor, plan=batches, seed=values["seed"])
     if files.is_main:
         say(_what_is_left(predictor))
@@ -97,12 +109,25 @@ def train(values: Values, *, folder: str, overrides: list[str], began: float | N
         with warnings.catch_warnings():
             ignore_known_warnings()
             try:
-                fit(trainer, module, data, values=values, folder=files.folder)
+                if not is_over(values, files.folder, 0):
+                    fit(trainer, module, data, values=values, folder=files.folder)
+                train_s = time.perf_counter() - train_began
+                rounds = Retraining(
+                    retraining,
+                    values,
+                    files,
+                    system=system,
+                    regime=regime,
+                    rollouts=rollout_callback,
+                    clock=clock,
+                    loggers=loggers,
+                )
+                stage, retrained = rounds.run(Stage(trainer, module, data))
             except SystemExit:  # what Lightning makes of an interruption, after it has closed its files
                 say(f"interrupted; go on with: python train.py resume={files.folder}")
                 raise
-            train_s = time.perf_counter() - train_began
-            metrics = _test(trainer, module, data, files)
+            trainer, module = stage.trainer, stage.module
+            metrics = retrained | _test(stage, files)
         if not trainer.is_global_zero:
             return metrics
         say(f"engine: {rollout_callback.test_plan.engine.description}")
@@ -119,9 +144,11 @@ def train(values: Values, *, folder: str, overrides: list[str], began: float | N
         draw_training(files, rollout_callback, module, splits, label=label, system=system)
         metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
         files.write_metrics(metrics)
-        tracker.finish(files, metrics)
+        results = rollout_callback.test_results.values()
+        tracker.finish(files, metrics, merge_curves([result.curves for result in results]) if results else None)
     for name, result in rollout_callback.test_results.items():
-        say_diverged(name, result.diverged_at, n_replicas=result.trajectory.n_replicas)
+        say_diverged(name, result.diverged_at, n_replicas=result.n_replicas)
+    write_run_page(files.folder, title=label.title, lead=label.caption)
     print_summary(metrics, files.folder, label.title)
     return metrics
 
@@ -173,19 +200,16 @@ def _rollout_callback(values: Values, system: System, regime: Regime) -> Rollout
     )
 
 
-def _test(trainer: Trainer, module: PredictorModule, data: TrajectoryDataModule, files: RunFiles) -> dict[str, float]:
+def _test(stage: Stage, files: RunFiles) -> dict[str, float]:
     """Metrics of the best checkpoint, as float64."""
-    best = files.folder / "best.ckpt"
-    if not best.is_file():
-        raise DataError(
-            f"{best} was not written: the monitored quantity was never logged; see selection.every_n_epochs"
-        )
-    trainer.test(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+    best = best_checkpoint(files.folder)
+    stage.trainer.test(stage.module, datamodule=stage.data, ckpt_path=best, verbose=False, weights_only=True)
+    return {name: float(value) for name, value in stage.trainer.callback_metrics.items()}
 
 
 def _headline(values: Values, system: System, predictor: VelocityPredictor) -> str:
-    n_weights = sum(weight.numel() for weight in predictor.network.parameters())
+    learned = predictor.network.parameters() if predictor.spec.network else predictor.scaling.fitted()
+    n_weights = sum(weight.numel() for weight in learned)
     return (
         f"mlmd: {_label(values, system, predictor).title}, dt {system.dt_fs} fs "
         f"(period {system.period_fs:.2f} fs), seed {values['seed']}, {n_weights} weights, {values['threads']} thread(s)"
@@ -194,6 +218,9 @@ def _headline(values: Values, system: System, predictor: VelocityPredictor) -> s
 
 def _what_is_left(predictor: VelocityPredictor) -> str:
     scaling = predictor.scaling
+    if not predictor.spec.network:
+        held = predictor.spec.shortcut == "held"
+        return f"training: no LSTM, {'the kick stays the last one' if held else 'the linear shortcut stands alone'}"
     if not predictor.spec.shortcut:
         return "training: no shortcut, the LSTM predicts the whole target"
     if scaling.n_learned == 0:

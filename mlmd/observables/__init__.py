@@ -1,8 +1,9 @@
 """What judges a run: pure functions on float64 tensors [replica, time, atom, xyz], and their torchmetrics shells."""
 
-from mlmd.observables.curves import BondView, DynamicsView, RolloutCurves
+from mlmd.observables.curves import BondView, DynamicsView, EnergyView, RolloutCurves, StartView, merge_curves
 from mlmd.observables.dynamics import (
     bond_velocity,
+    line_limits,
     line_position_cm1,
     power_spectrum,
     spectrum_resolution_cm1,
@@ -23,7 +24,7 @@ from mlmd.observables.errors import (
     median,
     velocity_accuracy_percent,
 )
-from mlmd.observables.metrics import RolloutScores, VelocityAccuracy, VelocityMAE, VelocityMAPE
+from mlmd.observables.metrics import RolloutScores, VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
 from mlmd.observables.momenta import (
     KineticPartition,
     angular_momentum,
@@ -42,17 +43,21 @@ from mlmd.observables.structure import (
     wasserstein_distance,
 )
 from mlmd.observables.survey import RolloutSurvey, survey_rollouts
+from mlmd.observables.work import work_error_per_period
 
 __all__ = [
     "BondView",
     "DynamicsView",
+    "EnergyView",
     "KineticPartition",
     "RolloutCurves",
     "RolloutScores",
     "RolloutSurvey",
+    "StartView",
     "VelocityAccuracy",
     "VelocityMAE",
     "VelocityMAPE",
+    "WorkError",
     "angular_momentum",
     "angular_momentum_error",
     "angular_momentum_scale",
@@ -66,6 +71,7 @@ __all__ = [
     "error_window_frames",
     "frames_of_whole_periods",
     "kinetic_energy",
+    "line_limits",
     "line_position_cm1",
     "linear_momentum",
     "linear_momentum_error",
@@ -73,6 +79,7 @@ __all__ = [
     "mean_absolute_error",
     "mean_absolute_percentage_error",
     "median",
+    "merge_curves",
     "partition_kinetic_energy",
     "power_spectrum",
     "relative_energy_error",
@@ -83,4 +90,5 @@ __all__ = [
     "vacf_error",
     "velocity_accuracy_percent",
     "wasserstein_distance",
+    "work_error_per_period",
 ]

@@ -1,7 +1,8 @@
 """What a figure shows of a run: curves of a bounded number of points, whatever the length of the run."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ END_FS = 100.0
 """The last stretch of a run in which its bond is shown, about eight periods."""
 
 N_BINS = 80
+
+_BY_RUN = ("end_errors", "energy_errors", "energies", "bonds", "dynamics")
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,46 @@ class DynamicsView:
 
 
 @dataclass(frozen=True)
+class EnergyView:
+    """Energies of one run, means over windows of whole periods; not finite where a replica diverged.
+
+    Attributes:
+        time_ps: centres of the windows [window].
+        potential: from the minimum of the potential [replica, window], eV.
+        kinetic: [replica, window], eV.
+    """
+
+    time_ps: Tensor
+    potential: Tensor
+    kinetic: Tensor
+
+
+@dataclass(frozen=True)
+class StartView:
+    """Where each replica of the reference stands when the judged part begins, and the energy it keeps.
+
+    Attributes:
+        bond_length: [replica], A.
+        bond_velocity: rate of the bond length, on-step [replica], A/fs.
+        energy: mean total energy of the whole reference [replica], eV.
+    """
+
+    bond_length: Tensor
+    bond_velocity: Tensor
+    energy: Tensor
+
+
+@dataclass(frozen=True)
 class RolloutCurves:
-    """All that is drawn of runs and their reference.
+    """All that is drawn and kept of runs and their reference.
 
     Attributes:
         n_frames: frames judged.
+        start: of the reference, replica by replica.
+        end_errors: by run, relative energy error at its end, +inf where the replica diverged [replica].
         energy_errors: by run, time [window], ps, and relative energy error [replica, window].
+        energy_ref: of the reference.
+        energies: by run, in the windows of the errors.
         bond_ref: the reference's bond.
         bonds: by run.
         lag_fs: [lag].
@@ -67,13 +104,29 @@ class RolloutCurves:
     """
 
     n_frames: int
+    start: StartView
+    end_errors: Mapping[str, Tensor]
     energy_errors: Mapping[str, tuple[Tensor, Tensor]]
+    energy_ref: EnergyView
+    energies: Mapping[str, EnergyView]
     bond_ref: BondView
     bonds: Mapping[str, BondView]
     lag_fs: Tensor
     wavenumbers: Tensor
     dynamics_ref: DynamicsView
     dynamics: Mapping[str, DynamicsView]
+
+
+def merge_curves(parts: Sequence[RolloutCurves]) -> RolloutCurves:
+    """The curves of runs that were judged one by one against the same reference, at least one.
+
+    Args:
+        parts: each with names of its own; what they hold of the reference is the same.
+    """
+    by_run: dict[str, Any] = {
+        field: {name: value for part in parts for name, value in getattr(part, field).items()} for field in _BY_RUN
+    }
+    return replace(parts[0], **by_run)
 
 
 def bond_limits(shortest: float, longest: float) -> tuple[float, float]:

@@ -1,5 +1,7 @@
 """Time correlation and the vibrational line."""
 
+from math import isfinite
+
 import torch
 from torch import Tensor
 
@@ -13,6 +15,9 @@ PADDING = 4
 
 HANN_WIDTH_BINS = 1.44
 """Full width of a Hann-windowed line at half its power, in units of 1/duration (Harris, Proc. IEEE 66, 51 (1978))."""
+
+HALF_WINDOW_SHARE, HALF_WINDOW_CM1, HALF_WINDOW_POINTS = 0.05, 50.0, 20
+"""A spectrum is shown to either side of the line by the largest of: a share of it, cm^-1, points."""
 
 
 def fft_length(n_least: int) -> int:
@@ -150,6 +155,21 @@ def line_position_cm1(wavenumbers: Tensor, power: Tensor) -> float:
     below, at, above = power[top - 1 : top + 2].log().tolist()
     offset = 0.5 * (below - above) / (below - 2.0 * at + above)
     return float(wavenumbers[top] + offset * (wavenumbers[1] - wavenumbers[0]))
+
+
+def line_limits(wavenumbers: Tensor, line_cm1: float) -> tuple[float, float]:
+    """From where to where a spectrum is shown, cm^-1: around its line, or all of it where it has none.
+
+    Args:
+        wavenumbers: evenly spaced [n], at least two, cm^-1.
+        line_cm1: position of the line, NaN where there is none.
+    """
+    low, high = float(wavenumbers[0]), float(wavenumbers[-1])
+    if not isfinite(line_cm1):
+        return low, high
+    spacing = float(wavenumbers[1] - wavenumbers[0])
+    half = max(HALF_WINDOW_SHARE * line_cm1, HALF_WINDOW_CM1, HALF_WINDOW_POINTS * spacing)
+    return max(low, line_cm1 - half), min(high, line_cm1 + half)
 
 
 def spectrum_resolution_cm1(n_frames: int, frame_dt_fs: float) -> float:

@@ -8,6 +8,7 @@ from torchmetrics.utilities import dim_zero_cat
 from mlmd.errors import ConfigError
 from mlmd.observables.errors import absolute_error_sums, percentage_error_sums
 from mlmd.observables.rollout import rollout_metrics
+from mlmd.observables.work import WorkSums, work_per_period, work_sums
 from mlmd.state import Trajectory
 
 
@@ -107,6 +108,37 @@ class VelocityAccuracy(Metric):
     def compute(self) -> Tensor:
         """The accuracy, percent."""
         return 100.0 * (1.0 - self.error_sum / self.size_sum)
+
+
+class WorkError(Metric):
+    """Work of the kick errors over a period, see :func:`~mlmd.observables.work.work_error_per_period`.
+
+    Args:
+        masses: [atom], u.
+        steps_per_period: MD steps in a period.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+
+    def __init__(self, masses: Tensor, *, steps_per_period: float) -> None:
+        super().__init__()
+        self.masses = masses
+        self.steps_per_period = steps_per_period
+        for name in WorkSums._fields:
+            self.add_state(name, _zero(), dist_reduce_fx="sum")
+
+    def update(self, pred: Tensor, true: Tensor, velocities: Tensor) -> None:
+        """Add a batch [replica, time, atom, xyz], A/fs."""
+        sums = work_sums(pred, true, velocities, self.masses.to(velocities.device))
+        for name, value in sums._asdict().items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """Of all replicas, and its spread over them, in units of the mean kinetic energy."""
+        sums = WorkSums(*(getattr(self, name) for name in WorkSums._fields))
+        return work_per_period(sums, steps_per_period=self.steps_per_period)
 
 
 class RolloutScores(Metric):

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mlmd.observables import dynamics, energy, momenta
+from mlmd.observables import dynamics, energy, momenta, structure
 from mlmd.observables.accumulators import Moments
-from mlmd.observables.curves import BondView, DynamicsView, RolloutCurves, bond_at_end
+from mlmd.observables.curves import BondView, DynamicsView, EnergyView, RolloutCurves, StartView, bond_at_end
 from mlmd.observables.errors import median
 from mlmd.observables.first_reading import FirstReading, Potential
 from mlmd.observables.reading import Reading
@@ -88,9 +88,14 @@ def _energy_errors(name: str, found: FirstReading) -> Tensor:
     return torch.cat([energy.relative_to(run.windows.means, true.total.mean.unsqueeze(1)) for run, true in pairs])
 
 
+def _end_errors(name: str, found: FirstReading) -> Tensor:
+    """Relative error at the end of each replica, +inf for one that diverged anywhere [replica]."""
+    return torch.where(torch.cat(found.survived[name]), _energy_errors(name, found)[:, -1], torch.inf)
+
+
 def _scores(name: str, reading: Reading, found: FirstReading, sampled: SecondReading) -> dict[str, float]:
     run = found.runs[name]
-    errors = torch.where(torch.cat(found.survived[name]), _energy_errors(name, found)[:, -1], torch.inf)
+    errors = _end_errors(name, found)
     slope = found.of_survivors(name, run, lambda each: each.trend.slope)
     spread = found.of_survivors(name, run, lambda each: each.kinetic.variance.sqrt())
     drift = energy.drift_of_slope(slope, frame_dt_fs=reading.frame_dt_fs, n_atoms=reading.n_atoms)
@@ -165,17 +170,32 @@ def _curves(reading: Reading, judging: Judging, found: FirstReading, sampled: Se
             sum(int(each.lost_bond.sum()) for each in groups),
         )
 
-    def errors_of(name: str) -> tuple[Tensor, Tensor]:
-        centres = found.runs[name][0].windows.centres
-        return centres * reading.frame_dt_fs / FS_PER_PS, _energy_errors(name, found)
+    time_ps = found.true[0].windows.centres * reading.frame_dt_fs / FS_PER_PS
+
+    def energies_of(groups: Sequence[Tally]) -> EnergyView:
+        kinetic = torch.cat([each.kinetic_windows.means for each in groups])
+        return EnergyView(time_ps, torch.cat([each.windows.means for each in groups]) - kinetic, kinetic)
 
     return RolloutCurves(
         n_frames=reading.n_frames,
-        energy_errors={name: errors_of(name) for name in reading.runs},
+        start=_start(reading, found),
+        end_errors={name: _end_errors(name, found) for name in reading.runs},
+        energy_errors={name: (time_ps, _energy_errors(name, found)) for name in reading.runs},
+        energy_ref=energies_of(found.true),
+        energies={name: energies_of(found.runs[name]) for name in reading.runs},
         bond_ref=bond_of(reading.reference, found.true, sampled.counts_ref),
         bonds={name: bond_of(run, found.runs[name], sampled.counts[name]) for name, run in reading.runs.items()},
         lag_fs=reading.frame_dt_fs * torch.arange(judging.n_lags, dtype=torch.float64),
         wavenumbers=wavenumbers,
         dynamics_ref=DynamicsView(correlation_ref, power_ref),
         dynamics={name: dynamics_of(name) for name in reading.runs},
+    )
+
+
+def _start(reading: Reading, found: FirstReading) -> StartView:
+    frame = reading.reference.frames(reading.first, reading.first + 1)
+    return StartView(
+        structure.bond_lengths(frame.positions)[:, 0],
+        dynamics.bond_velocity(frame.positions, frame.velocities)[:, 0],
+        torch.cat([group.total.mean for group in found.true]),
     )

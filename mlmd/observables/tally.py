@@ -42,10 +42,15 @@ class Tally(ABC):
         lengths: bond length, A.
         vibrational: vibrational kinetic energy, eV.
         rotational: rotational kinetic energy, eV.
+        windows: total energy in windows, eV.
+        kinetic_windows: kinetic energy in the same windows, eV.
     """
 
     def __init__(self, judging: Judging, n_replicas: int) -> None:
         self._masses = judging.masses
+        self.windows, self.kinetic_windows = (
+            WindowMeans(n_replicas, judging.n_frames, judging.window_frames) for _ in range(2)
+        )
         self.total, self.lengths, self.vibrational, self.rotational = (Moments(n_replicas) for _ in range(4))
         self._autocorrelation: Autocorrelation | None = Autocorrelation(judging.masses, judging.n_lags)
         self._all_finite = torch.ones(n_replicas, dtype=torch.bool)
@@ -57,6 +62,8 @@ class Tally(ABC):
         total = potential_energy + kinetic
         self._all_finite &= total.isfinite().all(dim=1) & positions.isfinite().flatten(start_dim=1).all(dim=1)
         self.total.update(total)
+        self.windows.update(total)
+        self.kinetic_windows.update(kinetic)
         self.lengths.update(structure.bond_lengths(positions))
         parts = momenta.partition_kinetic_energy(positions, velocities, self._masses)
         self.vibrational.update(parts.vibrational)
@@ -92,7 +99,6 @@ class RunTally(Tally):
 
     Attributes:
         kinetic: kinetic energy, eV.
-        windows: total energy in windows, eV.
         trend: total energy along the run, eV.
         linear_change: largest |P_n - P_0| [replica], u A/fs.
         angular_change: largest |L_n - L_0| [replica], u A^2/fs.
@@ -101,7 +107,6 @@ class RunTally(Tally):
     def __init__(self, judging: Judging, n_replicas: int) -> None:
         super().__init__(judging, n_replicas)
         self.kinetic = Moments(n_replicas)
-        self.windows = WindowMeans(n_replicas, judging.n_frames, judging.window_frames)
         self.trend = Trend(n_replicas, judging.n_frames)
         self._start: tuple[Tensor, Tensor] | None = None
         self.linear_change = torch.zeros(n_replicas, dtype=torch.float64)
@@ -109,7 +114,6 @@ class RunTally(Tally):
 
     def _take(self, frames: Trajectory, total: Tensor, kinetic: Tensor) -> None:
         self.kinetic.update(kinetic)
-        self.windows.update(total)
         self.trend.update(total)
         linear = momenta.linear_momentum(frames.velocities, self._masses)
         angular = momenta.angular_momentum(frames.positions, frames.velocities, self._masses)

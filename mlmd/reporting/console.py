@@ -49,13 +49,17 @@ def summary_table(metrics: Metrics, *, title: str) -> RenderableType:
     Returns:
         A rich renderable, at most 120 columns wide.
     """
-    blocks = [block for block in (_test_block(metrics), _rollout_block(metrics), _cost_block(metrics)) if block]
-    spaced = (part for block in blocks for part in (Text(), block))
+    spaced = (part for block in summary_blocks(metrics) for part in (Text(), block))
     return Group(Text(title, style="bold"), *spaced, Text())
 
 
+def summary_blocks(metrics: Metrics) -> list[Table]:
+    """The blocks of :func:`summary_table` that have rows, each named by its first heading."""
+    return [block for block in (_test_block(metrics), _rollout_block(metrics), _cost_block(metrics)) if block]
+
+
 def print_summary(metrics: Metrics, folder: str | Path, title: str) -> None:
-    """Print :func:`summary_table` and the folder that holds the run, without colours where stdout is no terminal.
+    """Print :func:`summary_table`, the page and the folder of the run, without colours where stdout is no terminal.
 
     Args:
         metrics: by name ``split/quantity``.
@@ -66,7 +70,9 @@ def print_summary(metrics: Metrics, folder: str | Path, title: str) -> None:
     # rich takes 80 columns where there is no terminal, too few for the table.
     console = Console(highlight=False, width=min(WIDTH, console.width) if console.is_terminal else WIDTH)
     console.print(summary_table(metrics, title=title))
-    # Not wrapped, so that the path can be copied.
+    # Not wrapped, so that the paths can be copied.
+    if (Path(folder) / "report.html").is_file():
+        console.print(Text(f"report: {Path(folder) / 'report.html'}"), soft_wrap=True)
     console.print(Text(f"files: {folder}"), soft_wrap=True)
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from mlmd.observables import line_limits
 from mlmd.reporting.style import (
     REFERENCE_COLOUR,
     Array,
@@ -23,9 +24,6 @@ from mlmd.units import FS_PER_PS
 
 ZOOM_FS = 100.0
 """The end of the first ps is where phases have run apart most: it is drawn once more, enlarged."""
-
-HALF_WINDOW_SHARE, HALF_WINDOW_CM1, HALF_WINDOW_POINTS = 0.05, 50.0, 20
-"""The spectrum is shown to either side of the line by the largest of: a share of it, cm^-1, points."""
 
 DECADES = 7
 """Decades of power below the reference's peak that are shown; most sidelobes of the window lie beneath."""
@@ -89,11 +87,8 @@ def _spectrum_panel(
     """Draw the spectra around the line and return the legend entry of its position, if it has one."""
     x = as_array(wavenumbers)
     marker = []
-    low, high = float(x[0]), float(x[-1])
+    low, high = line_limits(wavenumbers, line_ref_cm1)
     if isfinite(line_ref_cm1):
-        spacing = float(x[1] - x[0])
-        half = max(HALF_WINDOW_SHARE * line_ref_cm1, HALF_WINDOW_CM1, HALF_WINDOW_POINTS * spacing)
-        low, high = max(low, line_ref_cm1 - half), min(high, line_ref_cm1 + half)
         name = f"reference line, {line_ref_cm1:.1f} cm⁻¹"
         marker = [axes.axvline(line_ref_cm1, color="0.5", linestyle=(0, (2, 2)), linewidth=0.9, label=name)]
     shown = (x >= low) & (x <= high)

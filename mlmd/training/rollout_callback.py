@@ -29,7 +29,6 @@ class RolloutValidation(Callback):
         progress: told how far each run is.
 
     Attributes:
-        test_reference: reference frames of the test, once it has run.
         test_results: rollouts of the test by schedule, once it has run.
         test_reference_s: wall-clock time of the test's reference, s.
     """
@@ -55,7 +54,6 @@ class RolloutValidation(Callback):
         self.every_n_epochs = every_n_epochs
         self.progress = progress
         self._val_reference: Trajectory | None = None
-        self.test_reference: Trajectory | None = None
         self.test_results: dict[str, RolloutResult] = {}
         self.test_reference_s = 0.0
 
@@ -85,10 +83,10 @@ class RolloutValidation(Callback):
 
     @torch.no_grad()
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Long rollouts of the trained predictor, kept for figures."""
+        """Long rollouts of the trained predictor; what is judged of them is kept for figures."""
         device = pl_module.device
         began = time.perf_counter()
-        self.test_reference = reference_rollout(
+        reference = reference_rollout(
             self.system, self.test_initial, self.test_plan, device=device, progress=self.progress
         )
         self.test_reference_s = time.perf_counter() - began
@@ -96,7 +94,7 @@ class RolloutValidation(Callback):
             pl_module.predictor,  # type: ignore[arg-type]  # LightningModule types attributes as Tensor | Module
             self.system,
             self.test_initial,
-            self.test_reference,
+            reference,
             self.test_plan,
             device=device,
             progress=self.progress,

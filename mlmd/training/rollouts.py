@@ -3,16 +3,16 @@
 import copy
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor
-from mlmd.observables import RolloutScores, RolloutSurvey, survey_rollouts
+from mlmd.observables import RolloutCurves, RolloutSurvey, survey_rollouts
 from mlmd.propagation import EagerEngine, Engine, Injection, Propagator, reference_propagator
-from mlmd.state import FrameSource, Trajectory, join_frames
+from mlmd.state import FrameSource, Trajectory
 from mlmd.systems import System
 
 CHUNK_STEPS = 1000
@@ -53,25 +53,27 @@ class RolloutPlan:
 
 @dataclass(frozen=True)
 class RolloutResult:
-    """One rollout and its scores.
+    """What is kept of a rollout once it is judged.
 
     Attributes:
-        trajectory: frames from the start of ML on.
         metrics: scores by name, counts included.
+        curves: for figures, under the name of the schedule.
         diverged_at: step at which a replica was found diverged, by replica.
+        n_replicas: replicas that were propagated.
         wall_s: wall-clock time of the propagation, s.
     """
 
-    trajectory: Trajectory
     metrics: dict[str, float]
+    curves: RolloutCurves
     diverged_at: dict[int, int]
-    wall_s: float = 0.0
+    n_replicas: int
+    wall_s: float
 
 
 def reference_rollout(
     system: System, initial: tuple[Tensor, Tensor], plan: RolloutPlan, *, device: torch.device | str, progress: Progress
 ) -> Trajectory:
-    """Reference frames from the step at which ML takes over; their force calls are nobody's, they only judge.
+    """Reference frames from the step at which ML takes over, on the CPU; their force calls are nobody's.
 
     Args:
         system: what is simulated.
@@ -96,7 +98,9 @@ def run_rollouts(
     device: torch.device | str,
     progress: Progress,
 ) -> dict[str, RolloutResult]:
-    """Propagate under every injection of the plan and score each rollout.
+    """Propagate under every injection of the plan, one after the other, and judge each rollout before the next.
+
+    At most one rollout is in memory beside the reference.
 
     Args:
         predictor: trained predictor, on ``device``.
@@ -122,32 +126,25 @@ def run_rollouts(
         )
         propagator.start(*initial)
         propagator.advance(plan.start_step, every=plan.start_step + 1)
-        began = time.perf_counter()
-        trajectory = _advance(propagator, plan.n_steps, name, progress)
-        wall_s = time.perf_counter() - began
-        results[name] = replace(judge_rollout(trajectory, reference, propagator), wall_s=wall_s)
+        results[name] = _propagate_and_judge(propagator, name, reference, plan.n_steps, progress)
     return results
 
 
-def judge_rollout(trajectory: Trajectory, reference: Trajectory, propagator: Propagator) -> RolloutResult:
-    """Scores and counts of a finished rollout against its reference.
-
-    Args:
-        trajectory: frames from the start of ML on.
-        reference: frames of the same steps from the same initial states.
-        propagator: the one that made the trajectory; it knows the counts.
-    """
-    system = propagator.system
-    device = trajectory.positions.device
-    scores = RolloutScores(system.masses(device), dt_fs=system.dt_fs, period_fs=system.period_fs).to(device)
-    scores.update(
-        trajectory,
-        reference,
-        system.hamiltonian.energy_and_forces(trajectory.positions)[0],
-        system.hamiltonian.energy_and_forces(reference.positions)[0],
+def _propagate_and_judge(
+    propagator: Propagator, name: str, reference: Trajectory, n_steps: int, progress: Progress
+) -> RolloutResult:
+    """The frames end with this function, before the next rollout needs the room."""
+    began = time.perf_counter()
+    trajectory = _advance(propagator, n_steps, name, progress)
+    wall_s = time.perf_counter() - began
+    survey = survey_system({name: trajectory}, reference, propagator.system)
+    return RolloutResult(
+        metrics=survey.scores[name] | rollout_counts(propagator),
+        curves=survey.curves,
+        diverged_at=dict(propagator.guard.diverged_at),
+        n_replicas=trajectory.n_replicas,
+        wall_s=wall_s,
     )
-    computed = {name: float(value) for name, value in scores.compute().items()}
-    return RolloutResult(trajectory, computed | rollout_counts(propagator), dict(propagator.guard.diverged_at))
 
 
 def rollout_counts(propagator: Propagator) -> dict[str, float]:
@@ -185,8 +182,18 @@ def survey_system(
 
 
 def _advance(propagator: Propagator, n_steps: int, name: str, progress: Progress) -> Trajectory:
-    parts = []
+    """The next frames, on the CPU, where they are judged; joined as they come, so that they are held once."""
+    state = propagator.state
+    shape = (state.n_replicas, n_steps, *state.positions.shape[1:])
+    whole = Trajectory(
+        torch.empty(n_steps, dtype=torch.int64), *(torch.empty(shape, dtype=torch.float64) for _ in range(3))
+    )
     for done in range(0, n_steps, CHUNK_STEPS):
-        parts.append(propagator.advance(min(CHUNK_STEPS, n_steps - done)))
+        part = propagator.advance(min(CHUNK_STEPS, n_steps - done))
+        taken = whole.frames(done, done + len(part))
+        taken.steps.copy_(part.steps)
+        taken.positions.copy_(part.positions)
+        taken.velocities.copy_(part.velocities)
+        taken.kicks.copy_(part.kicks)
         progress(name, min(done + CHUNK_STEPS, n_steps), n_steps)
-    return join_frames(parts)
+    return whole

@@ -1,5 +1,6 @@
 import logging
 import runpy
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,3 +53,23 @@ def no_figures(monkeypatch) -> None:
     """Runs that leave metrics.json and draw nothing."""
     monkeypatch.setattr("mlmd.commands.train.draw_training", Mock())
     monkeypatch.setattr("mlmd.commands.simulate.draw_rollouts", Mock())
+
+
+@pytest.fixture
+def interrupted_after(monkeypatch) -> Iterator[Callable[[type, str, int], None]]:
+    """Ctrl-C at a later call of a method, once."""
+
+    def arm(owner: type, name: str, n_calls: int) -> None:
+        method, left = getattr(owner, name), [n_calls]
+
+        def call(*arguments, **keywords):
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            return method(*arguments, **keywords)
+
+        monkeypatch.setattr(owner, name, call)
+
+    handler = signal.getsignal(signal.SIGINT)
+    yield arm
+    signal.signal(signal.SIGINT, handler)  # Lightning ignores it from the first on

@@ -1,6 +1,5 @@
 import json
 import shutil
-import signal
 
 import pytest
 
@@ -46,26 +45,6 @@ def test_a_training_run_is_not_resumed_as_a_simulation(finished, cli):
     ended = cli("simulate", f"resume={finished}")
     words = f"error: {finished} is not the folder of a simulation; train.py resumes a training run\n"
     assert (ended.code, ended.err) == (2, words)
-
-
-@pytest.fixture
-def interrupted_after(monkeypatch):
-    """Ctrl-C at a later call of a method, once."""
-
-    def arm(owner: type, name: str, n_calls: int) -> None:
-        method, left = getattr(owner, name), [n_calls]
-
-        def call(*arguments, **keywords):
-            left[0] -= 1
-            if left[0] == 0:
-                raise KeyboardInterrupt
-            return method(*arguments, **keywords)
-
-        monkeypatch.setattr(owner, name, call)
-
-    handler = signal.getsignal(signal.SIGINT)
-    yield arm
-    signal.signal(signal.SIGINT, handler)  # Lightning ignores it from the first on
 
 
 def test_training_says_how_to_go_on_after_ctrl_c(trained, cli, tmp_path, interrupted_after, no_figures):

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from commands.running import FAST, TO_LEARN, compose
-from mlmd.commands.report import read_history
 from mlmd.data.checkpoint_file import load_checkpoint_file
+from mlmd.data.curves_file import read_curves, read_replicas
+from mlmd.reporting.history import read_history
 
 SCHEDULES = ("never", "every_1000", "every_100", "every_100_anchored")
 PER_SCHEDULE = (
@@ -50,6 +51,9 @@ def test_everything_promised_is_there(trained):
         "best.ckpt",
         "last.ckpt",
         "metrics.json",
+        "curves.json",
+        "replicas.csv",
+        "report.html",
         "csv/version_0/metrics.csv",
         *(f"figures/{name}.png" for name in FIGURES),
     }
@@ -124,6 +128,26 @@ def test_the_csv_log_holds_the_curves(trained):
     assert all(entry["train/loss"] > 0 and entry["val/loss"] > 0 for entry in history)
 
 
+def test_curves_and_replicas_are_left_for_later_reading(trained, metrics):
+    curves = read_curves(trained / "curves.json")
+    assert tuple(curves["schedules"]) == SCHEDULES
+    assert (curves["run"]["system"], curves["run"]["seed"], curves["run"]["n_steps"]) == ("HCl", 1, 400)
+    rows = read_replicas(trained / "replicas.csv")
+    assert [(row.schedule, row.replica) for row in rows] == [(name, k) for name in SCHEDULES for k in range(4)]
+    for name in SCHEDULES:
+        errors = [row.energy_error for row in rows if row.schedule == name]
+        assert max(errors) == pytest.approx(metrics[f"rollout/{name}/energy_error_worst"], rel=1e-6)
+        ends = curves["schedules"][name]["energy_error"]
+        assert ends["median"][-1] == pytest.approx(metrics[f"rollout/{name}/energy_error_median"], rel=1e-6)
+
+
+def test_the_page_shows_what_was_run(trained):
+    text = (trained / "report.html").read_text(encoding="utf-8")
+    assert "<h1>HCl, DuR0, thermal, morse</h1>" in text
+    for words in ("every_100_anchored", "velocity accuracy", "Energy error", "Resolved configuration", "seed"):
+        assert words in text
+
+
 def test_the_console_ends_with_the_table_and_the_folder(cli):
     ended = cli("train", *FAST, "model=DuR0", "rollout.n_steps=100", "hydra.run.dir=here")
     assert (ended.code, ended.err) == (0, "")
@@ -131,5 +155,7 @@ def test_the_console_ends_with_the_table_and_the_folder(cli):
         "mlmd: HCl, DuR0, vibrating, harmonic, dt 0.5 fs (period 11.15 fs), seed 1"
     )
     assert "velocity accuracy" in ended.out
-    assert ended.out.rstrip().splitlines()[-1].startswith("files: ")
+    *_, report, files = ended.out.rstrip().splitlines()
+    assert files.startswith("files: ")
+    assert report == f"report: {files.removeprefix('files: ')}/report.html"
     assert ended.out.rstrip().endswith("here")

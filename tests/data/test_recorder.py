@@ -15,7 +15,7 @@ from mlmd.data import recorder as recorder_module
 from mlmd.data.recorder import FrameRecorder, finished_recording
 from mlmd.data.store import read_trajectory, write_trajectory
 from mlmd.errors import DataError
-from mlmd.state import Trajectory, join_frames
+from mlmd.state import Trajectory
 
 METADATA = {"dt_fs": 0.5, "system": "HCl"}
 STORED = METADATA | {"identity": "run"}
@@ -38,7 +38,12 @@ def _whole() -> Trajectory:
     for index in range(N_CHUNKS):
         chunk, x = next_frames(x, index * CHUNK)
         chunks.append(chunk)
-    return join_frames(chunks)
+    return Trajectory(
+        torch.cat([chunk.steps for chunk in chunks]),
+        torch.cat([chunk.positions for chunk in chunks], dim=1),
+        torch.cat([chunk.velocities for chunk in chunks], dim=1),
+        torch.cat([chunk.kicks for chunk in chunks], dim=1),
+    )
 
 
 def _assert_same(a: Trajectory, b: Trajectory) -> None:

@@ -16,6 +16,7 @@ from mlmd.observables import (
     energy_error_along,
     error_window_frames,
     kinetic_energy,
+    merge_curves,
     power_spectrum,
     reading,
     rollout_metrics,
@@ -146,6 +147,54 @@ def test_curves_are_those_of_the_whole(runs, survey, hcl_morse, monkeypatch):
     assert curves.bond_ref.edges[[0, -1]].tolist() == pytest.approx(
         [float(reach.min()) - third, float(reach.max()) + third]
     )
+
+
+def test_energies_in_windows_and_replicas_are_those_of_the_whole(runs, survey, hcl_morse, monkeypatch):
+    monkeypatch.setattr(reading, "GROUP_REPLICAS", 2)
+    monkeypatch.setattr(reading, "STRETCH_BYTES", 100 * 2 * 144)
+    judged = survey(*runs, first=20)
+    curves, (potential,) = judged.curves, arguments(hcl_morse)
+    window = error_window_frames(hcl_morse.period_fs, 0.5, 680)
+    for view, run in ((curves.energies["f = 0"], runs[0]), (curves.energy_ref, runs[1])):
+        n_windows = 680 // window
+        ends = slice(700 - n_windows * window, None)
+        for ours, energy in (
+            (view.potential, potential(run.positions)),
+            (view.kinetic, kinetic_energy(run.velocities, hcl_morse.masses())),
+        ):
+            means = energy[:, ends].reshape(5, n_windows, window).mean(dim=-1)
+            torch.testing.assert_close(ours, means, rtol=1e-9, atol=1e-13)
+        assert torch.equal(view.time_ps, curves.energy_errors["f = 0"][0])
+    true = runs[1].frames(20, 700)
+    total = potential(true.positions) + kinetic_energy(true.velocities, hcl_morse.masses())
+    torch.testing.assert_close(curves.start.energy, total.mean(dim=1))
+    torch.testing.assert_close(curves.start.bond_length, bond_lengths(true.positions)[:, 0])
+    torch.testing.assert_close(curves.start.bond_velocity, bond_velocity(true.positions, true.velocities)[:, 0])
+    errors = curves.end_errors["f = 0"]
+    assert judged.scores["f = 0"]["energy_error_worst"] == float(errors.max())
+    assert torch.equal(errors, curves.energy_errors["f = 0"][1][:, -1])
+
+
+def test_a_replica_that_is_lost_and_comes_back_ends_with_no_energy(runs, survey):
+    rollout = Trajectory(runs[0].steps, runs[0].positions.clone(), runs[0].velocities, runs[0].kicks)
+    rollout.positions[1, 3] = math.nan
+    curves = survey(rollout, runs[1]).curves
+    assert curves.end_errors["f = 0"].isinf().tolist() == [False, True, False, False, False]
+
+
+def test_runs_judged_one_by_one_are_drawn_together(runs, hcl_morse):
+    rollout, reference = runs
+    sources = {"shaken": rollout, "true": reference}
+
+    def judge(chosen):
+        return survey_rollouts(chosen, reference, *arguments(hcl_morse), **keywords(hcl_morse))
+
+    together = judge(sources)
+    alone = {name: judge({name: run}) for name, run in sources.items()}
+    merged = merge_curves([each.curves for each in alone.values()])
+    for name in sources:
+        assert_same_scores(alone[name].scores[name], together.scores[name])
+    assert str(merged) == str(together.curves)
 
 
 def test_more_windows_than_fit_a_figure_are_thinned_from_the_end(runs, survey, monkeypatch, hcl_morse):

@@ -25,6 +25,7 @@ def make_module(make_predictor, reference, hcl_morse) -> Callable[..., Predictor
             loss=loss or SequenceLoss(None),
             optimizer=OptimizerPlan(**plan),
             mape_threshold_A_per_fs=1e-4,
+            steps_per_period=22.0,
             config={"seed": 1},
         )
 

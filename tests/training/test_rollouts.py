@@ -1,6 +1,10 @@
+import gc
+import weakref
+
 import pytest
 import torch
 
+import mlmd.training.rollouts as rollouts_module
 from mlmd.errors import ConfigError
 from mlmd.propagation import Burst, EnergyAnchor, Injection, Periodic, Propagator
 from mlmd.training.rollouts import RolloutPlan, reference_rollout, run_rollouts
@@ -26,6 +30,19 @@ def rollouts(predictor, system, initial, *, injections=INJECTIONS, n_steps=N_STE
 
 
 @pytest.fixture
+def frames(monkeypatch):
+    """Frames of each rollout as they are judged, by schedule, of the last call."""
+    seen, survey = {}, rollouts_module.survey_system
+
+    def look(runs, reference, system):
+        seen.update(runs)
+        return survey(runs, reference, system)
+
+    monkeypatch.setattr(rollouts_module, "survey_system", look)
+    return seen
+
+
+@pytest.fixture
 def exact(make_predictor, reference, hcl_harmonic):
     """The linear shortcut alone, which is exact for a harmonic bond without rotation, and nearly so with little."""
     return make_predictor(reference(hcl_harmonic), says=0.0)
@@ -40,7 +57,7 @@ def test_reference_frames_start_where_ml_takes_over(hcl_harmonic, rotating_state
     assert torch.equal(run.velocities, whole.velocities[:, START:])
 
 
-def test_counts_are_those_of_the_schedules(exact, hcl_harmonic, rotating_states):
+def test_counts_are_those_of_the_schedules(exact, hcl_harmonic, rotating_states, frames):
     _, results = rollouts(exact, hcl_harmonic, rotating_states(hcl_harmonic))
     calls = {name: result.metrics["force_calls"] for name, result in results.items()}
     assert calls == {"never": 0, "always": N_STEPS, "every_20": 12, "anchored": 12, "burst": 12}
@@ -49,13 +66,14 @@ def test_counts_are_those_of_the_schedules(exact, hcl_harmonic, rotating_states)
         assert result.metrics["warmup_force_calls"] == START
         assert (result.metrics["n_steps"], result.metrics["n_replicas"]) == (N_STEPS, 3)
         assert (result.metrics["diverged_replicas"], result.diverged_at) == (0, {})
-        assert result.trajectory.steps.tolist() == list(range(START, START + N_STEPS))
+        assert result.n_replicas == 3
+        assert frames[name].steps.tolist() == list(range(START, START + N_STEPS))
 
 
-def test_a_true_kick_at_every_step_scores_no_error(make_predictor, reference, hcl_harmonic, rotating_states):
+def test_a_true_kick_at_every_step_scores_no_error(make_predictor, reference, hcl_harmonic, rotating_states, frames):
     wrong = make_predictor(reference(hcl_harmonic), says=0.3, noise=0.02)
     true, results = rollouts(wrong, hcl_harmonic, rotating_states(hcl_harmonic))
-    torch.testing.assert_close(results["always"].trajectory.positions, true.positions, rtol=0, atol=1e-12)
+    torch.testing.assert_close(frames["always"].positions, true.positions, rtol=0, atol=1e-12)
     scores = results["always"].metrics
     for quantity in ("bond_mean_error_A", "vacf_error", "line_shift_cm1", "bond_wasserstein_A"):
         assert abs(scores[quantity]) < 1e-9
@@ -64,26 +82,28 @@ def test_a_true_kick_at_every_step_scores_no_error(make_predictor, reference, hc
     assert results["never"].metrics["vacf_error"] > 1e-6
 
 
-def test_one_schedule_leaves_no_trace_in_the_next(exact, hcl_harmonic, rotating_states):
+def test_one_schedule_leaves_no_trace_in_the_next(exact, hcl_harmonic, rotating_states, frames):
     initial = rotating_states(hcl_harmonic)
-    _, together = rollouts(exact, hcl_harmonic, initial)
+    rollouts(exact, hcl_harmonic, initial)
+    together = dict(frames)
     for name in ("anchored", "never"):
-        _, alone = rollouts(exact, hcl_harmonic, initial, injections={name: INJECTIONS[name]})
-        assert torch.equal(alone[name].trajectory.positions, together[name].trajectory.positions)
+        rollouts(exact, hcl_harmonic, initial, injections={name: INJECTIONS[name]})
+        assert frames[name] is not together[name]
+        assert torch.equal(frames[name].positions, together[name].positions)
     assert INJECTIONS["anchored"].anchor.state_dict()["n_samples"] == 0, "the plan's own injection is not used up"
 
 
-def test_a_rollout_is_what_the_propagator_does(exact, hcl_harmonic, rotating_states):
+def test_a_rollout_is_what_the_propagator_does(exact, hcl_harmonic, rotating_states, frames):
     initial = rotating_states(hcl_harmonic)
-    _, results = rollouts(exact, hcl_harmonic, initial)
+    rollouts(exact, hcl_harmonic, initial)
     propagator = Propagator(hcl_harmonic, injection=Injection(Periodic(0.05)), predictor=exact, start_step=START)
     propagator.start(*initial)
     whole = propagator.advance(START + N_STEPS)
-    assert torch.equal(whole.positions[:, START:], results["every_20"].trajectory.positions)
+    assert torch.equal(whole.positions[:, START:], frames["every_20"].positions)
 
 
 def test_a_replica_that_diverges_is_reported_and_the_rest_goes_on(
-    make_predictor, reference, hcl_morse, rotating_states
+    make_predictor, reference, hcl_morse, rotating_states, frames
 ):
     wild = make_predictor(reference(hcl_morse, 60), says=1e4)
     initial = rotating_states(hcl_morse, 8)
@@ -93,11 +113,37 @@ def test_a_replica_that_diverges_is_reported_and_the_rest_goes_on(
     assert 0 < len(lost) <= result.metrics["diverged_replicas"], "a doubled energy counts as well"
     for replica, step in result.diverged_at.items():
         assert step % 100 == 0
-        frames = result.trajectory.positions[replica]
-        after = result.trajectory.steps >= step
-        assert bool(frames[after].isnan().all())
-        assert bool(frames[~after].isfinite().all()) or not bool(frames[~after][:1].isnan().any())
+        positions = frames["never"].positions[replica]
+        after = frames["never"].steps >= step
+        assert bool(positions[after].isnan().all())
+        assert bool(positions[~after].isfinite().all()) or not bool(positions[~after][:1].isnan().any())
     assert result.metrics["energy_error_worst"] == float("inf")
+
+
+def test_no_rollout_is_in_memory_when_the_next_begins(exact, hcl_harmonic, rotating_states, monkeypatch):
+    alive, most, survey = weakref.WeakSet(), [0], rollouts_module.survey_system
+
+    def count(runs, reference, system):
+        gc.collect()
+        alive.update(run.positions for run in runs.values())
+        most[0] = max(most[0], len(alive))
+        return survey(runs, reference, system)
+
+    monkeypatch.setattr(rollouts_module, "survey_system", count)
+    _, results = rollouts(exact, hcl_harmonic, rotating_states(hcl_harmonic))
+    gc.collect()
+    assert (len(results), most[0], len(alive)) == (5, 1, 0)
+
+
+def test_frames_of_several_pieces_are_those_of_one(exact, hcl_harmonic, rotating_states, frames, monkeypatch):
+    initial = rotating_states(hcl_harmonic)
+    rollouts(exact, hcl_harmonic, initial)
+    whole = dict(frames)
+    monkeypatch.setattr(rollouts_module, "CHUNK_STEPS", 70)
+    rollouts(exact, hcl_harmonic, initial)
+    for name, run in whole.items():
+        for field in ("steps", "positions", "velocities", "kicks"):
+            assert torch.equal(getattr(run, field), getattr(frames[name], field)), (name, field)
 
 
 def test_progress_is_told_in_steps(exact, hcl_harmonic, rotating_states):
