@@ -1,5 +1,6 @@
 # make train   sets up .venv if it is missing and trains the default predictor
 # make test    sets up what tests need and runs them
+# make study   runs what is missing of the experiments and rebuilds their tables, figures and page (about two hours)
 # make lint    style, format and types
 # ARGS="model=DuR0 system=CO" goes to train.py
 
@@ -8,13 +9,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= model=3vR0 system=HCl
 
-.PHONY: train test lint clean
+.PHONY: train test study lint clean
 
 train: $(VENV)/.installed
 	$(BIN)/python train.py $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+study: $(VENV)/.installed
+	$(BIN)/python -m experiments
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

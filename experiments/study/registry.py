@@ -1,0 +1,130 @@
+"""All experiments, in the order in which their runs depend on one another."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.study.runs import Run
+from experiments.study.sweeps import Sweep
+from mlmd.reporting.page import Part
+
+ONE_OF_EACH = ("seed=1",)
+PLAIN = "model.shortcut=false"
+HARMONIC = ("hamiltonian=harmonic", "regime=vibrating")
+MORSE = ("hamiltonian=morse", "regime=thermal")
+CARRIED = ("memory=carried", "memory.length=null")
+FAST_ROLLOUTS = ("rollout.n_steps=400", "rollout.n_replicas=4", *ONE_OF_EACH)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question.
+
+    Attributes:
+        name: of its folder here, and of the folder of its runs.
+        sweeps: its runs.
+    """
+
+    name: str
+    sweeps: tuple[Sweep, ...]
+
+    @property
+    def collect(self) -> Callable[[list[Run], Path], list[Part]]:
+        """Its aggregation: csv files, README tables and figures into a folder; it returns its parts of the page."""
+        function: Callable[[list[Run], Path], list[Part]] = importlib.import_module(
+            f"experiments.{self.name}.collect"
+        ).collect
+        return function
+
+
+def _injection(*overrides: str) -> Sweep:
+    return Sweep("injection", overrides, FAST_ROLLOUTS)
+
+
+def _ladder(*overrides: str) -> tuple[Sweep, Sweep]:
+    """The harmonic rungs, and the Morse bond."""
+    return (
+        Sweep("ladder", overrides, (*ONE_OF_EACH, "regime=vibrating,thermal")),
+        Sweep("ladder", (*overrides, *MORSE), ONE_OF_EACH),
+    )
+
+
+def _history(*overrides: str) -> tuple[Sweep, Sweep]:
+    """Windows, and carried memory beside them."""
+    systems = () if any(line.startswith("system=") for line in overrides) else ("system=HCl",)
+    return (
+        Sweep("history_length", overrides, (*ONE_OF_EACH, *systems, "memory.length=2,6")),
+        Sweep("history_length", (*overrides, *CARRIED), (*ONE_OF_EACH, *systems)),
+    )
+
+
+EXPERIMENTS = (
+    Experiment("force_field_table", ()),
+    Experiment(
+        "accuracy",
+        (
+            Sweep("accuracy", (), ("system=HCl,CO", "regime.vibrational_energy_kT=2,10")),
+            Sweep("accuracy", ("seed=2,3", "regime.vibrational_energy_kT=10"), ("seed=2", "system=HCl", "model=DuR0")),
+            Sweep("accuracy_morse", (), ("system=HCl,CO", *ONE_OF_EACH)),
+        ),
+    ),
+    Experiment(
+        "ladder",
+        (
+            *_ladder("model=3vR0,3uR0,DuR0", PLAIN),
+            *_ladder("model=3uR0,DuR0"),
+            *_ladder("model=3uR0", "model.frame=molecule"),
+        ),
+    ),
+    Experiment(
+        "divergence",
+        (
+            Sweep("divergence", (), (*ONE_OF_EACH, "trainer.max_epochs=2")),
+            Sweep(
+                "divergence",
+                ("optimizer=soap", "trainer.max_epochs=4", "retraining.rounds=3"),
+                (*ONE_OF_EACH, "trainer.max_epochs=2", "retraining.rounds=1"),
+            ),
+        ),
+    ),
+    Experiment(
+        "injection",
+        (
+            _injection(),
+            _injection("model=held"),
+            _injection("model=linear"),
+            _injection(*HARMONIC, PLAIN, "retraining.rounds=3"),
+            _injection(*HARMONIC, PLAIN, "optimizer=adam", "trainer.max_epochs=8"),
+        ),
+    ),
+    Experiment("conservation", (Sweep("conservation", (), ("rollout.n_steps=1000", *ONE_OF_EACH)),)),
+    Experiment(
+        "delayed_activation",
+        (
+            Sweep(
+                "delayed_activation",
+                (
+                    "checkpoint={runs}/divergence/HCl-DuR0-adam-12epochs-retrained0-seed1,"
+                    "{runs}/accuracy/HCl-DuR0-morse-300.0K-seed1",
+                ),
+                (
+                    "checkpoint={runs}/divergence/HCl-DuR0-adam-2epochs-retrained0-seed1,"
+                    "{runs}/accuracy/HCl-DuR0-morse-300.0K-seed1",
+                    "start_step=32,38,44",
+                    "n_replicas=4",
+                    "'n_steps=${add:${start_step},400}'",
+                ),
+                program="simulate.py",
+            ),
+        ),
+    ),
+    Experiment(
+        "history_length",
+        (
+            *_history(),
+            *_history("system=HCl", *MORSE),
+            *_history("system=HCl", "system.dt_fs=0.25"),
+        ),
+    ),
+)
