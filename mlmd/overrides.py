@@ -94,9 +94,10 @@ def _check_choice(override: Override, groups: Mapping[str, set[str]]) -> None:
     if key not in groups or override.is_delete():
         return
     for value in override.sweep_string_iterator() if override.is_sweep_override() else [override.value()]:
-        name = "null" if value is None else str(value)
-        if name not in groups[key]:
-            raise ConfigError(f"{key}={name}: there is no such {key}: {nearest(name, groups[key])}")
+        for chosen in value if isinstance(value, list) else [value]:  # several overlays, one on the other
+            name = "null" if chosen is None else str(chosen)
+            if name not in groups[key]:
+                raise ConfigError(f"{key}={name}: there is no such {key}: {nearest(name, groups[key])}")
 
 
 def _check_sweep(override: Override, *, multirun: bool) -> None:

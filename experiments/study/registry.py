@@ -42,20 +42,20 @@ def _injection(*overrides: str) -> Sweep:
     return Sweep("injection", overrides, FAST_ROLLOUTS)
 
 
-def _ladder(*overrides: str) -> tuple[Sweep, Sweep]:
+def _ladder(*overrides: str, fast: tuple[str, ...] = ("model=DuR0",)) -> tuple[Sweep, Sweep]:
     """The harmonic rungs, and the Morse bond."""
     return (
-        Sweep("ladder", overrides, (*ONE_OF_EACH, "regime=vibrating,thermal")),
-        Sweep("ladder", (*overrides, *MORSE), ONE_OF_EACH),
+        Sweep("ladder", overrides, (*ONE_OF_EACH, *fast, "regime=vibrating")),
+        Sweep("ladder", (*overrides, *MORSE), (*ONE_OF_EACH, *fast)),
     )
 
 
 def _history(*overrides: str) -> tuple[Sweep, Sweep]:
     """Windows, and carried memory beside them."""
-    systems = () if any(line.startswith("system=") for line in overrides) else ("system=HCl",)
+    fast = (*ONE_OF_EACH, "system=HCl")
     return (
-        Sweep("history_length", overrides, (*ONE_OF_EACH, *systems, "memory.length=2,6")),
-        Sweep("history_length", (*overrides, *CARRIED), (*ONE_OF_EACH, *systems)),
+        Sweep("history_length", overrides, (*fast, "memory.length=2,6")),
+        Sweep("history_length", (*overrides, *CARRIED), fast),
     )
 
 
@@ -64,9 +64,9 @@ EXPERIMENTS = (
     Experiment(
         "accuracy",
         (
-            Sweep("accuracy", (), ("system=HCl,CO", "regime.vibrational_energy_kT=2,10")),
+            Sweep("accuracy", (), ("system=HCl,CO", "model=3vR0,DuR0", "regime.vibrational_energy_kT=10")),
             Sweep("accuracy", ("seed=2,3", "regime.vibrational_energy_kT=10"), ("seed=2", "system=HCl", "model=DuR0")),
-            Sweep("accuracy_morse", (), ("system=HCl,CO", *ONE_OF_EACH)),
+            Sweep("accuracy_morse", (), ("system=HCl", *ONE_OF_EACH)),
         ),
     ),
     Experiment(
@@ -74,17 +74,17 @@ EXPERIMENTS = (
         (
             *_ladder("model=3vR0,3uR0,DuR0", PLAIN),
             *_ladder("model=3uR0,DuR0"),
-            *_ladder("model=3uR0", "model.frame=molecule"),
+            *_ladder("model=3uR0", "model.frame=molecule", fast=()),
         ),
     ),
     Experiment(
         "divergence",
         (
-            Sweep("divergence", (), (*ONE_OF_EACH, "trainer.max_epochs=2")),
+            Sweep("divergence", (), (*ONE_OF_EACH, "model=DuR0", "trainer.max_epochs=2")),
             Sweep(
                 "divergence",
                 ("optimizer=soap", "trainer.max_epochs=4", "retraining.rounds=3"),
-                (*ONE_OF_EACH, "trainer.max_epochs=2", "retraining.rounds=1"),
+                (*ONE_OF_EACH, "model=DuR0", "trainer.max_epochs=2", "retraining.rounds=1"),
             ),
         ),
     ),
@@ -111,7 +111,8 @@ EXPERIMENTS = (
                 (
                     "checkpoint={runs}/divergence/HCl-DuR0-adam-2epochs-retrained0-seed1,"
                     "{runs}/accuracy/HCl-DuR0-morse-300.0K-seed1",
-                    "start_step=32,38,44",
+                    "injection=never",
+                    "start_step=32,44",
                     "n_replicas=4",
                     "'n_steps=${add:${start_step},400}'",
                 ),
