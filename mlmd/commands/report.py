@@ -29,7 +29,7 @@ def draw_training(
     label: RunLabel,
     system: System,
 ) -> None:
-    """All figures of a training run, and its curves as numbers, into its folder.
+    """What a training run shows, into its folder: figures, unless they are not wanted, and its curves as numbers.
 
     Args:
         files: the run's folder.
@@ -39,6 +39,19 @@ def draw_training(
         label: what the figures say of the run.
         system: what was simulated.
     """
+    if files.values["figures"]:
+        _draw_learning(files, module, splits, label=label)
+    if rollouts.test_results:
+        curves = merge_curves([result.curves for result in rollouts.test_results.values()])
+        if files.values["figures"]:
+            draw_rollouts(files.figures, curves, label=label)
+        diverged_at = {name: result.diverged_at for name, result in rollouts.test_results.items()}
+        leave_curves(files.folder, curves, diverged_at, label=label, system=system)
+
+
+def _draw_learning(
+    files: RunFiles, module: PredictorModule, splits: Mapping[str, Trajectory], *, label: RunLabel
+) -> None:
     history = read_history(files.folder / "csv")
     figures.loss_figure(files.figures / "loss.png", history, _label_of(splits["train"], label))
     with torch.no_grad():
@@ -49,11 +62,6 @@ def draw_training(
         true.flatten().cpu(),
         _label_of(splits["test"], label),
     )
-    if rollouts.test_results:
-        curves = merge_curves([result.curves for result in rollouts.test_results.values()])
-        draw_rollouts(files.figures, curves, label=label)
-        diverged_at = {name: result.diverged_at for name, result in rollouts.test_results.items()}
-        leave_curves(files.folder, curves, diverged_at, label=label, system=system)
 
 
 def _label_of(data: Trajectory, label: RunLabel) -> RunLabel:
