@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from commands.running import ROOT
 
 from experiments.study.registry import EXPERIMENTS
 from experiments.study.results import fill_readme, write_csv
 from experiments.study.sweeps import Sweep
 from mlmd.overrides import CONF
-from tests.commands.running import ROOT
 
 NAMES = [experiment.name for experiment in EXPERIMENTS]
 
@@ -48,6 +48,13 @@ def test_the_page_speaks_of_every_experiment(fast):
     for name in NAMES:
         title = (ROOT / "experiments" / name / "README.md").read_text(encoding="utf-8").partition("\n")[0]
         assert title.removeprefix("# ") in page
+
+
+def test_the_page_opens_in_a_browser(fast, opened):
+    runs, _ = fast
+    tab = opened(runs / "report.html")
+    assert tab.locator("canvas").count() >= len(NAMES) - 1
+    assert tab.locator("canvas").evaluate_all("all => all.every(one => one.width > 0 && one.height > 0)")
 
 
 def test_a_second_call_does_nothing(fast):
