@@ -30,7 +30,4 @@ def _length(config: dict[str, Any]) -> tuple[int, int]:
 
 
 def _several(values: Iterable[float]) -> str:
-    return ", ".join(
-        f"{value:g}" if value < 1e4 else f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-        for value in sorted(set(values))
-    )
+    return ", ".join(f"{value:,}" if isinstance(value, int) else f"{value:g}" for value in sorted(set(values)))
