@@ -73,7 +73,7 @@ EXPERIMENTS = (
         "ladder",
         (
             *_ladder("model=3vR0,3uR0,DuR0", PLAIN),
-            *_ladder("model=3uR0,DuR0"),
+            *_ladder("model=DuR0"),
             *_ladder("model=3uR0", "model.frame=molecule", fast=()),
         ),
     ),
@@ -124,6 +124,7 @@ EXPERIMENTS = (
         "history_length",
         (
             *_history(),
+            *_history("system=N2,CO,Cl2", "seed=1"),
             *_history("system=HCl", *MORSE),
             *_history("system=HCl", "system.dt_fs=0.25"),
         ),

@@ -32,7 +32,7 @@ from mlmd.training import PredictorModule, RetrainingPlan, RolloutValidation, Tr
 from mlmd.training.rollouts import reference_rollout, run_rollouts
 
 NO_ROUNDS = RetrainingPlan(
-    rounds=0, n_replicas=1, n_steps=1, max_epochs=1, learning_rate_factor=1.0, share=1.0, correction=0.0
+    rounds=0, n_replicas=1, n_steps=1, max_epochs=1, learning_rate_factor=1.0, share=1.0, correction=0.0, frequency=0.0
 )
 """Of runs of older versions when they are resumed: their configuration has no word on it."""
 
@@ -151,6 +151,7 @@ class Retraining:
             n_steps=self.plan.n_steps,
             length=batches.sequence_length + predictor.first_input,
             correction=self.plan.correction,
+            frequency=self.plan.frequency,
             engine=self.rollouts.val_plan.engine,
             device=self.device,
         )

@@ -29,13 +29,13 @@ ENERGY_GROWTH = 2.0
 
 @dataclass(frozen=True)
 class VisitedStates:
-    """Stretches of one length from rollouts without force calls.
+    """Stretches of one length from rollouts of a predictor.
 
     Attributes:
         trajectory: [stretch, time, atom, xyz]; its kicks are the predictor's, its steps count from a stretch's start.
         target_kicks: what they should have been, same shape, A/fs.
         n_visited: states that the rollouts propagated.
-        n_force_calls: of all replicas together, the warm-up of the predictor's memory included.
+        n_force_calls: of all replicas together, the warm-up of the predictor's memory and the injections included.
     """
 
     trajectory: Trajectory
@@ -82,10 +82,11 @@ def visit_states(
     n_steps: int,
     length: int,
     correction: float,
+    frequency: float,
     engine: Engine,
     device: torch.device | str = "cpu",
 ) -> VisitedStates:
-    """Propagate without force calls and ask the Hamiltonian what the kicks should have been.
+    """Propagate with learned kicks and ask the Hamiltonian what they should have been.
 
     A replica counts up to where it left physics: its energy `ENERGY_GROWTH` times that at the takeover, or no number.
     Every state up to there costs a force call, the one that shows it included.
@@ -98,6 +99,7 @@ def visit_states(
         n_steps: steps after that.
         length: frames of a stretch; what is left of a replica beyond whole ones is dropped.
         correction: c, the part of the last kick's error that a target takes back.
+        frequency: of bare Hamiltonian injections into the rollouts.
         engine: advances the rollouts.
         device: where.
 
@@ -106,7 +108,7 @@ def visit_states(
     """
     propagator = Propagator(
         system,
-        injection=Injection(Periodic(0.0)),
+        injection=Injection(Periodic(frequency)),
         predictor=predictor,
         start_step=start_step,
         device=device,
@@ -135,7 +137,7 @@ def visit_states(
         Trajectory(torch.arange(length), stretches(run.positions), stretches(run.velocities), stretches(run.kicks)),
         stretches(targets),
         n_visited=n_replicas * n_steps,
-        n_force_calls=int(asked.sum()) + n_replicas * propagator.n_warmup_calls,
+        n_force_calls=int(asked.sum()) + n_replicas * (propagator.n_warmup_calls + propagator.n_force_calls),
     )
 
 

@@ -10,7 +10,7 @@ from mlmd.training.optimizers import OptimizerPlan
 class RetrainingPlan:
     """How a trained predictor learns from its own rollouts; see `mlmd.data.visits` for what it learns there.
 
-    In every round it propagates new initial states without a force call, the Hamiltonian says what its kicks should
+    In every round it propagates new initial states, with few injections, the Hamiltonian says what its kicks should
     have been, and it is trained on that and on reference trajectories, as in dataset aggregation (Ross, Gordon and
     Bagnell, arXiv:1011.0686). Scales and shortcut stay as they were fitted.
 
@@ -22,6 +22,7 @@ class RetrainingPlan:
         learning_rate_factor: peak rate of a round in units of the optimizer's.
         share: part of a batch that is drawn from visited states, of all rounds so far.
         correction: part of the error of its own last update that a target takes back, from 0 to 1.
+        frequency: of bare Hamiltonian injections into the rollouts, so that the states behind an injection are visited.
 
     Raises:
         ConfigError: a value out of range.
@@ -34,6 +35,7 @@ class RetrainingPlan:
     learning_rate_factor: float
     share: float
     correction: float
+    frequency: float
 
     def __post_init__(self) -> None:
         for name, least in (("rounds", 0), ("n_replicas", 1), ("n_steps", 1), ("max_epochs", 1)):
@@ -46,6 +48,8 @@ class RetrainingPlan:
             raise ConfigError(f"retraining.share = {self.share} must lie above 0 and not above 1")
         if not 0 <= self.correction <= 1:
             raise ConfigError(f"retraining.correction = {self.correction} must lie in [0, 1]")
+        if not 0 <= self.frequency < 1:
+            raise ConfigError(f"retraining.frequency = {self.frequency} must be at least 0 and below 1")
 
     @property
     def n_val_replicas(self) -> int:

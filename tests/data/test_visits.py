@@ -23,7 +23,7 @@ def explosive(make_predictor, reference, hcl_morse):
 
 @pytest.fixture(scope="module")
 def visit(hcl_morse, rotating_states):
-    def run(predictor, n_steps=60, correction=0.0, seed=4, n_replicas=3):
+    def run(predictor, n_steps=60, correction=0.0, frequency=0.0, seed=4, n_replicas=3):
         return visit_states(
             predictor,
             hcl_morse,
@@ -32,6 +32,7 @@ def visit(hcl_morse, rotating_states):
             n_steps=n_steps,
             length=LENGTH,
             correction=correction,
+            frequency=frequency,
             engine=EagerEngine(),
         )
 
@@ -145,3 +146,15 @@ def test_visits_join_in_their_order(visit, predictor):
     assert torch.equal(both.trajectory.positions[:6], first.trajectory.positions)
     assert both.n_force_calls == first.n_force_calls + second.n_force_calls == 3 * (20 + 24) + 3 * (20 + 36)
     assert len(both.trajectory) == LENGTH
+
+
+def test_injections_into_the_rollouts_are_visited_and_counted(visit, predictor, hcl_morse):
+    plain, injected = visit(predictor), visit(predictor, frequency=0.1)
+    assert injected.n_force_calls == plain.n_force_calls + 3 * 6
+    true = hamiltonian_kicks(hcl_morse, injected.trajectory.positions)
+    is_true = torch.isclose(injected.trajectory.kicks, true, rtol=1e-12, atol=1e-15).flatten(2).all(dim=2)
+    assert is_true.sum() == 3 * 6
+    after = is_true.roll(1, dims=1)
+    after[:, 0] = False
+    # The last kick was true, so there is no error to take over.
+    torch.testing.assert_close(injected.target_kicks[after], true[after], rtol=1e-12, atol=1e-15)

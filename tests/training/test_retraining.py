@@ -17,6 +17,7 @@ PLAN = {
     "learning_rate_factor": 0.3,
     "share": 0.5,
     "correction": 0.0,
+    "frequency": 0.04,
 }
 
 
@@ -34,6 +35,8 @@ PLAN = {
         ("share", 1.1, "must lie above 0"),
         ("correction", -0.1, r"must lie in \[0, 1\]"),
         ("correction", float("nan"), r"must lie in \[0, 1\]"),
+        ("frequency", -0.1, "must be at least 0"),
+        ("frequency", 1.0, "must be at least 0"),
     ],
 )
 def test_a_plan_out_of_range_is_refused(name, value, words):
