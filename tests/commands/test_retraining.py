@@ -46,8 +46,8 @@ def test_the_run_ends_with_the_checkpoint_of_its_last_stage(retrained):
 def test_its_metrics_tell_of_every_stage(retrained):
     metrics = json.loads((retrained / "metrics.json").read_text())
     assert metrics["retraining/rounds"] == 2
-    # A round: 8 rollouts of 70 steps and 2 that validate, after 32 steps that fill the memory.
-    assert metrics["cost/retraining_force_calls"] == 2 * 10 * (32 + 70)
+    # A round: 8 rollouts of 70 steps and 2 that validate, after 32 steps that fill the memory; 2 injections in each.
+    assert metrics["cost/retraining_force_calls"] == 2 * 10 * (32 + 70 + 2)
     assert metrics["retraining/1/kept_share"] == 66 / 70, "two stretches of 32 inputs and the frame before them"
     assert 0.0 < metrics["cost/retraining_s"] < metrics["cost/total_s"]
     for stage in range(3):
@@ -128,7 +128,7 @@ def test_a_round_without_usable_states_ends_it(trained, tmp_path, monkeypatch, c
     monkeypatch.setattr("mlmd.data.visits.ENERGY_GROWTH", 0.0)
     metrics = train(tmp_path / "run", *ROUNDS)
     said = capsys.readouterr().out
-    assert "retraining 1 of 2: 8 replicas visited 560 states, 0 % kept, 264 force calls" in said
+    assert "retraining 1 of 2: 8 replicas visited 560 states, 0 % kept, 280 force calls" in said
     assert "retraining ends here: no replica stayed in physics for 33 steps" in said
     assert (metrics["retraining/rounds"], metrics["retraining/1/kept_share"]) == (0, 0.0)
     assert_same_weights(tmp_path / "run" / "best.ckpt", trained / "best.ckpt")
