@@ -29,7 +29,8 @@ def draw_energies(runs: list[Run], path: Path) -> None:
             dress_axes(axes, x=x, y=y, title="" if row else model)
     for axes in panels[0]:
         axes.set_yscale("log")
-    panels[1][0].legend(fontsize=7, frameon=False, loc="upper right")
+    if panels[1][0].get_legend_handles_labels()[0]:
+        panels[1][0].legend(fontsize=7, frameon=False, loc="upper right")
     caption = (
         f"python -m experiments divergence; schedule never, {provenance_of(runs)}; a line a seed: median of the\n"
         "replicas that still have a bond; bands: lowest to highest; both end where half have none (triangles)"

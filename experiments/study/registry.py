@@ -114,7 +114,7 @@ EXPERIMENTS = (
                     "injection=never",
                     "start_step=32,44",
                     "n_replicas=4",
-                    "'n_steps=${add:${start_step},400}'",
+                    "n_steps=444",
                 ),
                 program="simulate.py",
             ),

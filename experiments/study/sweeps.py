@@ -36,7 +36,7 @@ class Sweep:
         """The command line, without the interpreter."""
         overlay = f"[{self.experiment},fast]" if is_fast and self.program == "train.py" else self.experiment
         given = {line.partition("=")[0]: line for line in (*self.overrides, *(self.fast if is_fast else ()))}
-        lines = [line.format(runs=runs) for line in given.values()]
+        lines = [line.replace("{runs}", str(runs)) for line in given.values()]
         place = [f"hydra.sweep.dir={folder}"]
         place += [f"data.cache={runs / 'cache'}"] if self.program == "train.py" and is_fast else []
         return [self.program, "--multirun", f"experiment={overlay}", *lines, *place]
