@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.delayed_activation.figures import N_BINS, draw
-from experiments.delayed_activation.starts import HIGH, LOW, Start, decades, in_bins, read_starts, share_explained
+from experiments.delayed_activation.starts import (
+    HIGH,
+    LOW,
+    Start,
+    decades,
+    energy_correlation,
+    in_bins,
+    read_starts,
+    share_explained,
+)
 from experiments.study.results import fill_readme, markdown_table, short, write_csv
 from experiments.study.runs import Run
 from mlmd.reporting.page import Part, Points, ScatterChart, SortableTable
@@ -73,7 +82,8 @@ def _verdict(line: Sequence[Start]) -> str:
     return (
         f"- {line[0].case}, {line[0].schedule}: the median replica's error is {short(min(medians))} to "
         f"{short(max(medians))} over {len(line)} start steps, {decades(min(medians), max(medians)):.2f} decades; "
-        f"the replicas of one start spread over {within[len(within) // 2]:.2f} decades (10 % to 90 %)"
+        f"the replicas of one start spread over {within[len(within) // 2]:.2f} decades (10 % to 90 %); correlation of "
+        f"their errors with the energies of their references {energy_correlation(line):+.3f}"
     )
 
 

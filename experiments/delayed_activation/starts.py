@@ -67,6 +67,16 @@ def decades(low: float, high: float) -> float:
     return math.log10(clipped(high) / clipped(low))
 
 
+def energy_correlation(starts: Sequence[Start]) -> float:
+    """Pearson's, of energy errors with the references' energies, over the replicas of all starts."""
+    rows = [row for start in starts for row in start.run.replicas if row.schedule == start.schedule]
+    errors = [math.inf if row.energy_error is None else row.energy_error for row in rows]
+    energies = [row.reference_energy_eV or 0.0 for row in rows]
+    if not all(map(math.isfinite, errors)) or len(set(errors)) < 2 or len(set(energies)) < 2:
+        return math.nan
+    return statistics.correlation(errors, energies)
+
+
 def in_bins(starts: Sequence[Start], n_bins: int) -> list[list[float]]:
     """Errors of all replicas of all starts by phase."""
     bins: list[list[float]] = [[] for _ in range(n_bins)]
