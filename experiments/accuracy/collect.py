@@ -129,7 +129,7 @@ def _draw(plain: list[Run], shipped: list[Run], path: Path) -> None:
     left.legend(fontsize=7, ncols=4, loc="upper center", frameon=False)
     _dots(right, shipped, molecules, offset=0.0, colour=SCHEDULE_COLOURS[2], name="DuR0")
     right.axhline(100.0 - CLAIMED_PERCENT, color="0.5", linewidth=0.9, linestyle="--")
-    dress_axes(right, x="", y="", title="DuR0 with shortcut, Morse, 300 K")
+    dress_axes(right, x="", y="", title="DuR0, Morse, 300 K")
     low, high = left.get_ylim()
     left.set_ylim(low, 4.0 * high)
     for axes in (left, right):
@@ -137,7 +137,7 @@ def _draw(plain: list[Run], shipped: list[Run], path: Path) -> None:
     n_test = plain[0].config["data"]["trajectories"]["n_test"] if plain else 0
     seeds = sorted({run.config["seed"] for run in plain})
     caption = (
-        f"python -m experiments accuracy; {n_test} test trajectories of 400 steps a run, shipped dt, seeds {seeds}"
+        f"python -m experiments accuracy; {n_test} test trajectories of 400 steps a run, shipped dt, seeds {str(seeds)[1:-1]}"
     )
     save_figure(figure, path, caption=caption)
 
