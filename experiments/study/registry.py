@@ -124,7 +124,7 @@ EXPERIMENTS = (
         "history_length",
         (
             *_history(),
-            *_history("system=N2,CO,Cl2", "seed=1"),
+            *_history("system=H2,N2,CO,Cl2,I2", "seed=1"),
             *_history("system=HCl", *MORSE),
             *_history("system=HCl", "system.dt_fs=0.25"),
         ),
