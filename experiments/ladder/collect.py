@@ -19,7 +19,6 @@ VARIANTS = (
     "3vR0, plain",
     "3uR0, plain",
     "DuR0, plain",
-    "3uR0, shortcut",
     "3uR0, shortcut, molecule's axes",
     "DuR0, shortcut",
 )
