@@ -96,7 +96,8 @@ def _optima_table(optima: Sequence[tuple[Case, str, Optimum | None]]) -> str:
         steps = f"{min(inflections):.2f} to {max(inflections):.2f}" if inflections else "–"
         row = [case.name, steps, f"{case.quarter_period:.2f}", name]
         if optimum is None:
-            rows.append([*row, "–", "–", "–", "–", "lost at every window"])
+            why = "lost at every window" if len(case.windows) > 1 else "one window only"
+            rows.append([*row, "–", "–", "–", "–", why])
             continue
         by_seed, ties = (", ".join(map(str, values)) for values in (optimum.by_seed, optimum.ties))
         rows.append([*row, str(optimum.nearest or "–"), str(optimum.window), by_seed, ties, optimum.verdict])
