@@ -135,9 +135,9 @@ def _draw(plain: list[Run], shipped: list[Run], path: Path) -> None:
     for axes in (left, right):
         axes.set_xticks(range(len(molecules)), molecules, rotation=60)
     n_test = plain[0].config["data"]["trajectories"]["n_test"] if plain else 0
-    seeds = sorted({run.config["seed"] for run in plain})
+    seeds = ", ".join(str(seed) for seed in sorted({run.config["seed"] for run in plain}))
     caption = (
-        f"python -m experiments accuracy; {n_test} test trajectories of 400 steps a run, shipped dt, seeds {str(seeds)[1:-1]}"
+        f"python -m experiments accuracy; {n_test} test trajectories of 400 steps a run, shipped dt, seeds {seeds}"
     )
     save_figure(figure, path, caption=caption)
 
