@@ -34,8 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
             failed += [] if all(sound) else [experiment.name]
         parts[experiment.name] = _collect(experiment, folder, is_fast=options.fast)
     if len(chosen) == len(EXPERIMENTS):
-        out = ROOT / (runs if options.fast else "experiments")
-        print(f"page: {write_study_page(out / 'report.html', parts, is_fast=options.fast)}")
+        print(f"page: {write_study_page(ROOT / runs / 'report.html', parts, is_fast=options.fast)}")
     if failed:
         print(f"error: not all runs of {', '.join(failed)} are finished; the same command goes on", file=sys.stderr)
     return 1 if failed else 0
