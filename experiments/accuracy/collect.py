@@ -43,7 +43,13 @@ def collect(runs: list[Run], out: Path) -> list[Part]:
     fill_readme(out / "README.md", _morse_table(shipped), mark="morse")
     _draw(plain, shipped, out / "accuracy.png")
     table = [
-        [*_case(run)[:4], *(float(f"{run.score(name):.6g}") for name in list(COLUMNS.values())[:3])] for run in plain
+        [
+            *_case(run),
+            percent(run.score("test/velocity_accuracy_percent")),
+            float(f"{run.score('test/velocity_mae_A_per_fs'):.3g}"),
+            float(f"{run.score('test/velocity_mape_percent'):.3g}"),
+        ]
+        for run in plain
     ]
     page_headings = ["molecule", "model", "energy, kT", "seed", "accuracy, %", "MAE, Å/fs", "MAPE, %"]
     return [_chart(plain), SortableTable(page_headings, table, caption="Plain stacked LSTM, harmonic bonds")]
