@@ -45,8 +45,8 @@ OUTCOMES: dict[str, Callable[[Run], float]] = {
 
 GROUPS: dict[str, Callable[[Run], bool]] = {
     "all": lambda _: True,
-    **{name: lambda run, name=name: optimizer_of(run) == name for name in ("adam", "soap")},  # type: ignore[misc]
-    **{model: lambda run, model=model: run.variant == model for model in MODELS},  # type: ignore[misc]
+    **{name: lambda run, name=name: optimizer_of(run) == name for name in ("adam", "soap")},  # type: ignore[misc]  # the default binds the loop variable
+    **{model: lambda run, model=model: run.variant == model for model in MODELS},  # type: ignore[misc]  # the default binds the loop variable
 }
 
 MARKERS = dict(zip(MODELS, ("o", "s", "^"), strict=True))
