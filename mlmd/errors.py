@@ -20,6 +20,14 @@ class MismatchError(MlmdError):
     """A predictor was given a system, time step or variant it was not trained for."""
 
 
+class CalculatorError(MlmdError):
+    """Forces cannot be had: a calculation does not converge, or gives what are no numbers."""
+
+
+class PhysicsError(MlmdError):
+    """A molecule has left what its description holds for: it dissociates, rearranges, or its frame is lost."""
+
+
 def nearest(name: str, known: Iterable[str], *, n_offered: int = 3) -> str:
     """Words that offer the nearest known names, for the end of an error message.
 

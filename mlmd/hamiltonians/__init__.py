@@ -3,6 +3,16 @@
 from mlmd.hamiltonians.base import CountedHamiltonian, Hamiltonian
 from mlmd.hamiltonians.bond import BondConstants, DiatomicBond
 from mlmd.hamiltonians.harmonic import HarmonicBond
+from mlmd.hamiltonians.method import Method, SinglePoint
 from mlmd.hamiltonians.morse import MorseBond
 
-__all__ = ["BondConstants", "CountedHamiltonian", "DiatomicBond", "Hamiltonian", "HarmonicBond", "MorseBond"]
+__all__ = [
+    "BondConstants",
+    "CountedHamiltonian",
+    "DiatomicBond",
+    "Hamiltonian",
+    "HarmonicBond",
+    "Method",
+    "MorseBond",
+    "SinglePoint",
+]

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from mlmd.decomposition import Decomposition, DiatomicVibration, LabCartesian, MolecularFrameCartesian
 from mlmd.errors import ConfigError, MismatchError, nearest
 from mlmd.systems import System
+from mlmd.systems.modes import Vector
 from mlmd.variants import COMPONENTS, TARGETS, variant_name
 
 FRAMES = ("lab", "molecule")
@@ -38,6 +39,9 @@ class PredictorSpec:
         ridge: the fitted shortcut is that for noise of this standard deviation on the standardised inputs, beside the
             noise of training; without it a long history amplifies what an injection changes.
         network: False leaves the shortcut alone, a linear predictor; the LSTM's sizes and memory then mean nothing.
+        reference_A: equilibrium positions, [atom][xyz], A, that the molecule's frame follows; None for two atoms, whose
+            frame is the bond.
+        modes: directions of `NormalModes` about them, [mode][atom][xyz]; None for two atoms.
 
     Raises:
         ConfigError: an axis has an unknown value, a size is not positive, or neither shortcut nor LSTM is left.
@@ -60,6 +64,8 @@ class PredictorSpec:
     history: int = 1
     ridge: float = 0.0
     network: bool = True
+    reference_A: tuple[Vector, ...] | None = None
+    modes: tuple[tuple[Vector, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         _check_choice("components", self.components, COMPONENTS)

@@ -2,11 +2,13 @@
 
 from mlmd.systems.diatomic import custom_diatomic, diatomic
 from mlmd.systems.initial import Regime, RotatingRegime, ThermalRegime, VibratingRegime
+from mlmd.systems.modes import NormalModes
 from mlmd.systems.system import System
 from mlmd.systems.table import DiatomicRecord, diatomic_record, diatomic_table
 
 __all__ = [
     "DiatomicRecord",
+    "NormalModes",
     "Regime",
     "RotatingRegime",
     "System",

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.hamiltonians import Hamiltonian
+from mlmd.systems.modes import NormalModes
 
 MIN_STEPS_PER_PERIOD = 10
 """Below this, Verlet's own energy oscillation (omega dt)^2 / 8 passes 5 %; at period / pi it is unstable."""
@@ -25,6 +26,7 @@ class System:
         dt_fs: time step, fs.
         period_fs: period of the fastest vibration, fs.
         equilibrium_A: positions at the minimum, [atom][xyz], A.
+        modes: vibrations about the minimum; None for an analytic bond, whose vibration is the bond.
 
     Raises:
         ConfigError: a mass or the time step is not positive, or the step is too coarse for the period.
@@ -37,6 +39,7 @@ class System:
     dt_fs: float
     period_fs: float
     equilibrium_A: tuple[tuple[float, float, float], ...]
+    modes: NormalModes | None = None
 
     def __post_init__(self) -> None:
         if len(self.symbols) != len(self.masses_u):
@@ -52,6 +55,11 @@ class System:
                 f"system.dt_fs = {self.dt_fs} is too coarse for {self.name} (period {self.period_fs:.2f} fs): "
                 f"the limit is {limit_fs:.3f} fs, a tenth of a period"
             )
+
+    @property
+    def slowest_period_fs(self) -> float:
+        """Period of the slowest vibration, fs."""
+        return self.period_fs if self.modes is None else self.modes.period_fs(0)
 
     @property
     def n_atoms(self) -> int:
