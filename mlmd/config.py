@@ -22,8 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from mlmd.data.files import unwritable
 from mlmd.errors import ConfigError, MlmdError, nearest
+from mlmd.files import unwritable
 from mlmd.overrides import check_overrides, first_line
 from mlmd.sweeps.digest import KEY, digest
 from mlmd.variants import variant_name

@@ -14,8 +14,8 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mlmd.data.files import require_writable_folder, unwritable
 from mlmd.errors import ConfigError, DataError, nearest
+from mlmd.files import require_writable_folder, unwritable
 from mlmd.sweeps.extras import require_extra
 
 CONF = Path(__file__).resolve().parent.parent / "conf"

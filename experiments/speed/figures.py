@@ -19,7 +19,7 @@ from results import Row, read, read_machines
 from scaling import AXES, series
 from tables import floor_of, learned_steps, short, speed_up
 
-from mlmd.data.files import atomic_path
+from mlmd.files import atomic_path
 from mlmd.reporting.style import DPI, REFERENCE_COLOUR, SCHEDULE_COLOURS, dress_axes, new_figure, schedule_line
 
 BLUE, RED, GREEN, PINK, SKY, ORANGE = SCHEDULE_COLOURS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mlmd.data.files import atomic_path
+from mlmd.files import atomic_path
 
 Cell = str | float | int | None
 

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlmd.data.files import write_json
+from mlmd.files import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 """Of the checkout."""

@@ -10,10 +10,10 @@ import yaml
 
 from mlmd.commands.run_words import run_words
 from mlmd.commands.tracking import JobType, Tracker, WandbTracker
-from mlmd.data.files import require_writable_folder, write_json, write_text
 from mlmd.data.provenance import provenance
 from mlmd.data.run_lock import hold, require_free
 from mlmd.errors import DataError
+from mlmd.files import require_writable_folder, write_json, write_text
 from mlmd.models import VelocityPredictor
 from mlmd.systems import System
 

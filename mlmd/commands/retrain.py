@@ -21,10 +21,10 @@ from mlmd.commands.objects import Values, check_device, load_predictor
 from mlmd.commands.outputs import RunFiles
 from mlmd.commands.progress import say
 from mlmd.commands.trainer import best_checkpoint, fit, make_trainer
-from mlmd.data.files import atomic_path, remove_temporaries
 from mlmd.data.generation import draw_initial
 from mlmd.data.module import TrajectoryDataModule, VisitedData
 from mlmd.data.visits import VisitedStates, join_visits, visit_states
+from mlmd.files import atomic_path, remove_temporaries
 from mlmd.observables import velocity_accuracy_percent
 from mlmd.state import Trajectory
 from mlmd.systems import Regime, System

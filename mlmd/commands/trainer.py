@@ -12,9 +12,9 @@ from lightning.pytorch.loggers import Logger
 
 from mlmd.commands.objects import Values
 from mlmd.data.checkpoint_file import load_checkpoint_file
-from mlmd.data.files import remove_temporaries
 from mlmd.data.module import TrajectoryDataModule
 from mlmd.errors import ConfigError, DataError, nearest
+from mlmd.files import remove_temporaries
 from mlmd.training import PredictorModule
 from mlmd.training.checkpoints import AtomicCheckpointIO, MovableCheckpoint
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from mlmd.data.files import require_readable_file
 from mlmd.errors import DataError
+from mlmd.files import require_readable_file
 
 FORMAT_VERSION = 1
 """Newest layout of the 'mlmd' entry of a checkpoint that this code reads."""

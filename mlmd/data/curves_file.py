@@ -26,8 +26,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlmd.data.files import as_json, require_readable_file, write_text
 from mlmd.errors import DataError
+from mlmd.files import as_json, require_readable_file, write_text
 from mlmd.observables import BondView, DynamicsView, EnergyView, RolloutCurves, line_limits, line_position_cm1
 from mlmd.observables.errors import median
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from mlmd.data.files import as_json
 from mlmd.data.layout import UNITS, Digest, FrameShape, time_first, write_structure
 from mlmd.errors import DataError
+from mlmd.files import as_json
 from mlmd.state import Trajectory
 
 

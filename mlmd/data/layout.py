@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from mlmd.data.files import ErrorKeepingFile
+from mlmd.files import ErrorKeepingFile
 from mlmd.state import Trajectory
 
 FORMAT = "mlmd-trajectory"

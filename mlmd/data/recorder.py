@@ -15,11 +15,11 @@ from typing import Any
 import torch
 
 from mlmd.data.checkpoint_file import load_plain_file
-from mlmd.data.files import atomic_path, put_in_place, require_writable_folder, unwritable
 from mlmd.data.frame_file import FrameFile
 from mlmd.data.layout import FrameShape
 from mlmd.data.store import read_metadata
 from mlmd.errors import DataError
+from mlmd.files import atomic_path, put_in_place, require_writable_folder, unwritable
 from mlmd.state import Trajectory
 
 _FORMAT_VERSION = 1

@@ -11,10 +11,10 @@ from typing import Any
 import h5py
 import torch
 
-from mlmd.data.files import as_json, atomic_path, require_readable_file, require_writable_folder
 from mlmd.data.frame_file import FrameFile
 from mlmd.data.layout import FORMAT, FORMAT_VERSION, UNITS, Digest, FrameShape, inconsistency, read_text
 from mlmd.errors import DataError
+from mlmd.files import as_json, atomic_path, require_readable_file, require_writable_folder
 from mlmd.state import Trajectory
 
 _log = logging.getLogger(__name__)

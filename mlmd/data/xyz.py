@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlmd.data.files import atomic_path
 from mlmd.errors import ConfigError, DataError
+from mlmd.files import atomic_path
 from mlmd.state import FrameSource
 
 _STRETCH_FRAMES = 1000

@@ -1,5 +1,7 @@
-"""The propagator: one loop for reference dynamics, MLMD, injection and delayed activation."""
+"""The propagator: one loop for reference dynamics, MLMD, injection, delayed activation and learning on the fly."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +16,27 @@ from mlmd.propagation.injection import Injection, Periodic
 from mlmd.propagation.kicks import HamiltonianKick, LearnedKick
 from mlmd.state import MDState, Trajectory
 from mlmd.systems import System
+
+
+@dataclass(frozen=True)
+class HamiltonianStep:
+    """What a Hamiltonian step tells, at no further force call.
+
+    Attributes:
+        state: positions r_n and velocities v_{n-1/2}.
+        kicks: u_n as the force gives it, then the kicks before it, newest first, at most four in all.
+        energy: potential energy at r_n, [replica], eV.
+        predicted: the kick that would have been learned; None where nothing is learned yet.
+    """
+
+    state: MDState
+    kicks: list[Tensor]
+    energy: Tensor
+    predicted: Tensor | None
+
+
+Listener = Callable[[HamiltonianStep], bool]
+"""Hears of every Hamiltonian step; True ends the present `Propagator.advance` with that step."""
 
 
 class Propagator:
@@ -31,6 +54,7 @@ class Propagator:
         device: where states live.
         engine: advances the learned stretches.
         guard: takes diverged replicas out.
+        listener: hears of every Hamiltonian step.
 
     Raises:
         ConfigError: ML is to start before the predictor has its history.
@@ -47,6 +71,7 @@ class Propagator:
         device: torch.device | str = "cpu",
         engine: Engine | None = None,
         guard: DivergenceGuard | None = None,
+        listener: Listener | None = None,
     ) -> None:
         if predictor is not None:
             predictor.spec.check_system(system)
@@ -58,6 +83,7 @@ class Propagator:
         self.device = torch.device(device)
         self.engine = engine or EagerEngine()
         self.guard = guard or DivergenceGuard()
+        self.listener = listener
         self.true = HamiltonianKick(system, device=device)
         self.n_warmup_calls = 0
         self._state: MDState | None = None
@@ -82,6 +108,35 @@ class Propagator:
         self.n_warmup_calls = 0 if self.learned is None else self.true.hamiltonian.n_calls
         self._past: list[Tensor] = []
         self._kick_square = 0.0
+        self._ends_early = False
+
+    @torch.no_grad()
+    def hand_over(self, predictor: VelocityPredictor, known: Trajectory) -> None:
+        """Let ML kick from the present step on; its memory reads the steps just before, at no force call.
+
+        An energy anchor keeps the reference that it has, or must be given one.
+
+        Args:
+            predictor: trained predictor, on the device of the states.
+            known: the frames up to the present step, stride 1, whose kicks are those that were taken.
+
+        Raises:
+            ConfigError: fewer frames than the predictor reads.
+            MismatchError: the predictor belongs to another system or time step.
+        """
+        predictor.spec.check_system(self.system)
+        check_start(len(known), predictor)
+        if self._past_start is None:
+            self._past_start, self.n_warmup_calls = self.state.step, self.true.hamiltonian.n_calls
+        self.predictor, self.start_step = predictor, self.state.step
+        self.learned = follow_known(predictor, known.to(self.device), self.engine)
+        self._past = [known.kicks[:, -back].to(self.device) for back in range(1, N_PAST_KICKS + 1)]
+        self._kick_square = float(known.kicks.square().sum(dim=(-2, -1)).nanmedian(dim=0).values.mean())
+        self.injection.schedule.reset()
+
+    def take_back(self) -> None:
+        """Let the Hamiltonian kick from the present step on."""
+        self.predictor = self.learned = None
 
     @property
     def state(self) -> MDState:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mlmd.data.files import atomic_path
+from mlmd.files import atomic_path
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlmd.data.files import as_json
 from mlmd.errors import ConfigError, nearest
+from mlmd.files import as_json
 from mlmd.sweeps.folders import METRICS
 from mlmd.sweeps.jobs import Job, Outcome, Status
 

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from mlmd.data.files import atomic_path
+from mlmd.files import atomic_path
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

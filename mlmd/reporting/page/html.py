@@ -11,7 +11,7 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
-from mlmd.data.files import write_text
+from mlmd.files import write_text
 from mlmd.reporting.page.chart_data import chart_data, has_data
 from mlmd.reporting.page.parts import (
     Cell,

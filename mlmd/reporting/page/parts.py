@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlmd.data.files import require_readable_file
 from mlmd.errors import DataError
+from mlmd.files import require_readable_file
 
 Number = float | int | None
 """None is a gap; so is a number that is not finite."""

@@ -1,0 +1,230 @@
+"""Files that are either whole or absent, and one-line errors when a disk refuses them."""
+
+import contextlib
+import errno
+import io
+import json
+import math
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from mlmd.errors import DataError
+
+_TEMPORARY_SUFFIX = ".tmp"
+
+# What the operating system says, in words that tell the user what to do.
+_REASONS = {
+    errno.ENOSPC: "no space is left on the disk; free some or choose another folder",
+    errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
+    errno.EFBIG: "the file grew beyond the allowed size; raise the limit or write fewer frames",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.EACCES: "permission denied; choose a folder you may write to",
+    errno.EPERM: "permission denied; choose a folder you may write to",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another folder",
+    errno.EEXIST: "a part of the path is a file, not a folder; choose another folder",
+    errno.EISDIR: "it is a folder, not a file; choose another name",
+    errno.ENOENT: "a folder of the path does not exist or was removed; create it or choose another folder",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+def unwritable(path: str | Path, error: OSError) -> DataError:
+    """The one-line error for a file or folder that cannot be written.
+
+    >>> str(unwritable("runs/a.h5", OSError(errno.ENOSPC, "")))
+    'cannot write runs/a.h5: no space is left on the disk; free some or choose another folder'
+    """
+    spoken = " ".join((error.strerror or str(error)).split())
+    reason = _REASONS.get(error.errno or 0, f"{spoken}; choose another folder")
+    return DataError(f"cannot write {path}: {reason}")
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place when the block ends without an error.
+
+    The bytes are on the disk (fsync) before the name changes, so that whoever reads ``path``, also after a crash, finds
+    the old file or the new one and never a part. Missing folders are created.
+
+    Args:
+        path: the file to write.
+
+    Yields:
+        The path that the block has to write to; it is in the same folder, starts with a dot and names the process.
+
+    Raises:
+        DataError: the operating system refused a write; the message names ``path`` and the reason.
+    """
+    target = Path(path)
+    # The random part keeps threads of one process apart.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        put_in_place(temporary, target)
+    except OSError as error:
+        raise unwritable(target, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def put_in_place(source: Path, target: Path) -> None:
+    """Give a finished file its name once its bytes are on the disk (fsync).
+
+    Raises:
+        OSError: the operating system refused it.
+    """
+    _sync(source)
+    source.replace(target)
+    # Some network file systems cannot sync a folder; the file itself is safe by now.
+    with contextlib.suppress(OSError):
+        _sync(target.parent)
+
+
+def remove_temporaries(path: str | Path) -> None:
+    """Remove what killed processes left behind of ``path``; for files that one process at a time writes."""
+    target = Path(path)
+    if not target.parent.is_dir():
+        return
+    for left_behind in target.parent.iterdir():
+        if left_behind.name.startswith(f".{target.name}.") and left_behind.name.endswith(_TEMPORARY_SUFFIX):
+            left_behind.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8 atomically.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, mapping: Mapping[str, Any]) -> None:
+    """Write a mapping as JSON atomically: indented by 2, keys in the order given, non-finite numbers as null.
+
+    Raises:
+        DataError: it cannot be written.
+        TypeError: it holds something that JSON has no word for; nothing is written then.
+    """
+    write_text(path, json.dumps(as_json(mapping), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def as_json(value: Any) -> Any:
+    """The value with its containers and numbers made those that JSON knows; non-finite numbers become None.
+
+    JSON has no NaN, and most readers refuse a file that holds one.
+
+    >>> as_json({"mae": float("nan"), "shape": (2, 3)})
+    {'mae': None, 'shape': [2, 3]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    raise TypeError(f"JSON cannot hold a {type(value).__name__}: {value!r}")
+
+
+def require_writable_folder(path: str | Path) -> Path:
+    """Create the folder if need be and prove by a small file that it takes data, before hours are spent on a run.
+
+    Args:
+        path: the folder.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DataError: it is read-only, full, forbidden, or not a folder.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # A file without a name: nothing is left behind, even by a killed process.
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            # One block: a full disk still takes an empty file.
+            probe.write(bytes(4096))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return folder
+
+
+def require_readable_file(path: str | Path, *, kind: str) -> None:
+    """Refuse what cannot be opened as a file.
+
+    Args:
+        path: the file.
+        kind: what it should be, for the error, such as 'mlmd checkpoint'.
+
+    Raises:
+        DataError: it is missing, a folder or forbidden.
+    """
+    try:
+        with Path(path).open("rb"):
+            pass
+    except IsADirectoryError as error:
+        raise DataError(f"cannot read {path}: it is a folder, not an {kind}; give the file inside it") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(f"cannot read {path}: there is no such file; check the path") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}; check that you may read it") from error
+
+
+class ErrorKeepingFile(io.FileIO):
+    """A file that keeps the first refusal of a write for later instead of raising it, and drops what comes after.
+
+    For libraries that do not survive a refusal: HDF5 may end the process with a bus error when a disk is full. Whoever
+    hands the file to one has to call `raise_kept` when the library is done with it, and may do so before.
+    """
+
+    kept: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Write all of the data; count it as written also when it is refused."""
+        left = memoryview(data).cast("B")
+        n_bytes = len(left)
+        try:
+            while left and self.kept is None:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.kept = error
+        return n_bytes
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the size of the file."""
+        try:
+            if self.kept is None:
+                return super().truncate(size)
+        except OSError as error:
+            self.kept = error
+        return self.tell() if size is None else size
+
+    def raise_kept(self) -> None:
+        """Raise the first refusal, if there was one."""
+        if self.kept is not None:
+            raise self.kept
+
+
+def _sync(path: Path) -> None:
+    """Wait until the file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
