@@ -6,7 +6,8 @@ from mlmd.propagation.frames import FrameBuffer
 from mlmd.propagation.guard import DivergenceGuard
 from mlmd.propagation.injection import Adaptive, Burst, Injection, InjectionSchedule, Periodic
 from mlmd.propagation.kicks import HamiltonianKick, LearnedKick
-from mlmd.propagation.propagator import Propagator, check_start, reference_propagator
+from mlmd.propagation.known import follow_known
+from mlmd.propagation.propagator import HamiltonianStep, Propagator, check_start, reference_propagator
 
 __all__ = [
     "Adaptive",
@@ -18,11 +19,13 @@ __all__ = [
     "Engine",
     "FrameBuffer",
     "HamiltonianKick",
+    "HamiltonianStep",
     "Injection",
     "InjectionSchedule",
     "LearnedKick",
     "Periodic",
     "Propagator",
     "check_start",
+    "follow_known",
     "reference_propagator",
 ]

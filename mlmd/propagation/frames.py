@@ -49,8 +49,15 @@ class FrameBuffer:
             self.velocities[frame] = state.velocities
             self.kicks[frame] = kick
 
-    def trajectory(self) -> Trajectory:
-        """The frames, replica first, with on-step velocities v_n = v_{n-1/2} + u_n / 2; the others are views."""
-        steps = self.first_frame + self.every * torch.arange(len(self))
-        on_step = torch.add(self.velocities, self.kicks, alpha=0.5)
-        return Trajectory(steps, self.positions.transpose(0, 1), on_step.transpose(0, 1), self.kicks.transpose(0, 1))
+    def trajectory(self, *, until: int | None = None) -> Trajectory:
+        """The frames, replica first, with on-step velocities v_n = v_{n-1/2} + u_n / 2; the others are views.
+
+        Args:
+            until: only frames of steps before this one, where a propagation ended early.
+        """
+        n_frames = len(self) if until is None else max(0, -(-(until - self.first_frame) // self.every))
+        positions, velocities, kicks = (
+            values[:n_frames].transpose(0, 1) for values in (self.positions, self.velocities, self.kicks)
+        )
+        steps = self.first_frame + self.every * torch.arange(n_frames)
+        return Trajectory(steps, positions, torch.add(velocities, kicks, alpha=0.5), kicks)

@@ -14,6 +14,7 @@ from mlmd.propagation.frames import FrameBuffer
 from mlmd.propagation.guard import DivergenceGuard
 from mlmd.propagation.injection import Injection, Periodic
 from mlmd.propagation.kicks import HamiltonianKick, LearnedKick
+from mlmd.propagation.known import follow_known
 from mlmd.state import MDState, Trajectory
 from mlmd.systems import System
 
@@ -108,7 +109,7 @@ class Propagator:
         self.n_warmup_calls = 0 if self.learned is None else self.true.hamiltonian.n_calls
         self._past: list[Tensor] = []
         self._kick_square = 0.0
-        self._ends_early = False
+        self._was_handed_over = False
 
     @torch.no_grad()
     def hand_over(self, predictor: VelocityPredictor, known: Trajectory) -> None:
@@ -126,8 +127,8 @@ class Propagator:
         """
         predictor.spec.check_system(self.system)
         check_start(len(known), predictor)
-        if self._past_start is None:
-            self._past_start, self.n_warmup_calls = self.state.step, self.true.hamiltonian.n_calls
+        if not self._was_handed_over:
+            self._was_handed_over, self.n_warmup_calls = True, self.true.hamiltonian.n_calls
         self.predictor, self.start_step = predictor, self.state.step
         self.learned = follow_known(predictor, known.to(self.device), self.engine)
         self._past = [known.kicks[:, -back].to(self.device) for back in range(1, N_PAST_KICKS + 1)]
@@ -156,19 +157,23 @@ class Propagator:
 
     @torch.no_grad()
     def advance(self, n_steps: int, *, every: int = 1) -> Trajectory:
-        """Advance ``n_steps`` and return the frames of the steps divisible by ``every``, [replica, time, atom, xyz]."""
+        """Advance ``n_steps`` and return the frames of the steps divisible by ``every``, [replica, time, atom, xyz].
+
+        Fewer steps where the listener ends it.
+        """
         first = self.state.step
         end = first + n_steps
         frames = FrameBuffer(self.state, first_step=first, n_steps=n_steps, every=every)
-        while self.state.step < end:
+        is_over = False
+        while self.state.step < end and not is_over:
             n_learned = self._n_learned(end)
             if n_learned:
                 self._learned_stretch(n_learned, frames)
             else:
-                self._hamiltonian_step(frames)
+                is_over = self._hamiltonian_step(frames)
             if self.state.step % self.guard.check_every == 0:
                 self._state = self.guard.check(self.state)
-        return frames.trajectory()
+        return frames.trajectory(until=self.state.step)
 
     def _n_learned(self, end: int) -> int:
         """Learned steps from the present one up to the next injection, guard check or ``end``."""
@@ -187,8 +192,9 @@ class Propagator:
         )
         self._past = [*kicks, *self._past][:N_PAST_KICKS]
 
-    def _hamiltonian_step(self, frames: FrameBuffer) -> None:
-        state = self.state
+    def _hamiltonian_step(self, frames: FrameBuffer) -> bool:
+        """Whether the listener has heard enough."""
+        state, predicted = self.state, None
         kick = self.true.kick(state) if self._first_kick is None else self._first_kick
         self._first_kick = None
         if self.learned is None:
@@ -198,9 +204,12 @@ class Propagator:
             change = (
                 self._warm_up(state, kick) if state.step < self.start_step else self._inject(state, kick, predicted)
             )
-            self._past = [kick, *self._past][:N_PAST_KICKS]
+        assert self.true.energy is not None  # of the same call as the kick
+        heard = HamiltonianStep(state, [kick, *self._past], self.true.energy, predicted)
+        self._past = heard.kicks[:N_PAST_KICKS]
         frames.record(state, change)
         self._state = drift(state, change, dt_fs=self.system.dt_fs)
+        return self.listener is not None and self.listener(heard)
 
     def _warm_up(self, state: MDState, kick: Tensor) -> Tensor:
         self.n_warmup_calls = self.true.hamiltonian.n_calls
@@ -234,6 +243,7 @@ class Propagator:
             "kick_square": self._kick_square,
             "n_calls": self.true.hamiltonian.n_calls,
             "n_warmup_calls": self.n_warmup_calls,
+            "was_handed_over": self._was_handed_over,
             "learned": None if self.learned is None else self.learned.state_dict(),
             "schedule": self.injection.schedule.state_dict(),
             "anchor": None if anchor is None else anchor.state_dict(),
@@ -249,6 +259,7 @@ class Propagator:
         self._kick_square = values["kick_square"]
         self.true.hamiltonian.n_calls = values["n_calls"]
         self.n_warmup_calls = values["n_warmup_calls"]
+        self._was_handed_over = values.get("was_handed_over", False)  # older restart files know no such thing
         if self.learned is not None:
             self.learned.load_state_dict(values["learned"])
         self.injection.schedule.load_state_dict(values["schedule"])
