@@ -37,6 +37,7 @@ def make_injections(nodes: Values) -> dict[str, Injection]:
 def make_predictor(values: Values, system: System) -> VelocityPredictor:
     """An untrained predictor of the configured variant, for the system."""
     memory = values["memory"]
+    follows_bond = system.n_atoms == 2
     spec: PredictorSpec = build(values["model"], "model")(
         memory_kind=memory["kind"],
         memory_length=memory["length"],
@@ -45,6 +46,8 @@ def make_predictor(values: Values, system: System) -> VelocityPredictor:
         symbols=system.symbols,
         masses_u=system.masses_u,
         dt_fs=system.dt_fs,
+        reference_A=None if follows_bond else system.equilibrium_A,
+        modes=None if follows_bond or system.modes is None else system.modes.vectors,
     )
     return VelocityPredictor(spec)
 

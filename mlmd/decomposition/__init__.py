@@ -2,6 +2,15 @@
 
 from mlmd.decomposition.base import Decomposition, Frame
 from mlmd.decomposition.cartesian import LabCartesian, MolecularFrameCartesian
+from mlmd.decomposition.normal_modes import MolecularVibration, body_geometry
 from mlmd.decomposition.vibration import DiatomicVibration
 
-__all__ = ["Decomposition", "DiatomicVibration", "Frame", "LabCartesian", "MolecularFrameCartesian"]
+__all__ = [
+    "Decomposition",
+    "DiatomicVibration",
+    "Frame",
+    "LabCartesian",
+    "MolecularFrameCartesian",
+    "MolecularVibration",
+    "body_geometry",
+]

@@ -1,9 +1,17 @@
 """What a predictor is, in plain values: stored in every checkpoint, compared before every use."""
 
+import math
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from typing import Any, Literal
 
-from mlmd.decomposition import Decomposition, DiatomicVibration, LabCartesian, MolecularFrameCartesian
+from mlmd.decomposition import (
+    Decomposition,
+    DiatomicVibration,
+    LabCartesian,
+    MolecularFrameCartesian,
+    MolecularVibration,
+)
 from mlmd.errors import ConfigError, MismatchError, nearest
 from mlmd.systems import System
 from mlmd.systems.modes import Vector
@@ -12,6 +20,9 @@ from mlmd.variants import COMPONENTS, TARGETS, variant_name
 FRAMES = ("lab", "molecule")
 
 SHORTCUTS = (True, False, "held")
+
+ISOMER_A = 0.2
+"""Distances of two equilibrium geometries that differ by more make another isomer; levels of theory differ by less."""
 
 
 @dataclass(frozen=True)
@@ -90,24 +101,51 @@ class PredictorSpec:
         return variant_name(self.components, self.target, self.coordinate_frames)
 
     def decomposition(self) -> Decomposition[Any]:
-        """The numbers that this variant reads and says."""
+        """The numbers that this variant reads and says.
+
+        Raises:
+            ConfigError: more than two atoms, and no reference geometry or normal modes that a frame could follow.
+        """
         if self.components == "molecular":
-            return DiatomicVibration(self.masses_u, self.dt_fs)
+            if len(self.masses_u) == 2:
+                return DiatomicVibration(self.masses_u, self.dt_fs)
+            return MolecularVibration(self.masses_u, self.dt_fs, *self._reference_and_modes())
         if self.frame == "molecule":
             return MolecularFrameCartesian(self.masses_u, self.dt_fs)
         return LabCartesian(self.masses_u)
+
+    def _reference_and_modes(self) -> tuple[tuple[Vector, ...], tuple[tuple[Vector, ...], ...]]:
+        if self.reference_A is None or self.modes is None:
+            raise ConfigError(
+                f"model.components = {self.components} with {len(self.masses_u)} atoms needs the equilibrium geometry "
+                f"and normal modes of {self.system}: use a system that has them (system=molecule)"
+            )
+        return self.reference_A, self.modes
 
     def check_system(self, system: System) -> None:
         """Refuse a system that this predictor has not learned.
 
         Raises:
-            MismatchError: another molecule, other masses or another time step, each by name.
+            MismatchError: another molecule, isomer or order of atoms, other masses or another time step, each by name.
         """
         if system.symbols != self.symbols or not _same_masses(system.masses_u, self.masses_u):
+            if _in_any_order(system.symbols, system.masses_u) == _in_any_order(self.symbols, self.masses_u):
+                raise MismatchError(
+                    f"the predictor was trained for {self.system} ({' '.join(self.symbols)}); {system.name} has the "
+                    f"same atoms in another order ({' '.join(system.symbols)}): reorder them or train anew"
+                )
             raise MismatchError(
                 f"the predictor was trained for {self.system} ({_atoms(self.symbols, self.masses_u)}), "
                 f"not for {system.name} ({_atoms(system.symbols, system.masses_u)}); train one for it"
             )
+        if self.reference_A is not None:
+            difference = _largest_difference(self.reference_A, system.equilibrium_A)
+            if not difference <= ISOMER_A:
+                raise MismatchError(
+                    f"the predictor was trained for {self.system} with another equilibrium geometry than that of "
+                    f"{system.name}: an interatomic distance differs by {difference:.2f} A (another isomer?); "
+                    "train one for it"
+                )
         if system.dt_fs != self.dt_fs:
             raise MismatchError(
                 f"the predictor has learned dt_fs = {self.dt_fs}, the system asks for {system.dt_fs}; "
@@ -116,12 +154,25 @@ class PredictorSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
-        return asdict(self) | {"symbols": list(self.symbols), "masses_u": list(self.masses_u)}
+        values = asdict(self)
+        return values | {name: _to_lists(values[name]) for name in _SEQUENCES}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "PredictorSpec":
         """The specification that ``to_dict`` wrote."""
-        return cls(**values | {"symbols": tuple(values["symbols"]), "masses_u": tuple(values["masses_u"])})
+        return cls(**values | {name: _to_tuples(values.get(name)) for name in _SEQUENCES})
+
+
+_SEQUENCES = ("symbols", "masses_u", "reference_A", "modes")
+"""Fields that hold tuples, which are lists in a checkpoint; older ones lack the last two."""
+
+
+def _to_lists(values: Any) -> Any:
+    return [_to_lists(value) for value in values] if isinstance(values, tuple) else values
+
+
+def _to_tuples(values: Any) -> Any:
+    return tuple(_to_tuples(value) for value in values) if isinstance(values, (list, tuple)) else values
 
 
 def _check_choice(name: str, value: Any, known: Any) -> None:
@@ -131,6 +182,18 @@ def _check_choice(name: str, value: Any, known: Any) -> None:
 
 def _same_masses(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
     return all(abs(a - b) <= 1e-6 * b for a, b in zip(first, second, strict=True))
+
+
+def _in_any_order(symbols: tuple[str, ...], masses_u: tuple[float, ...]) -> list[tuple[str, float]]:
+    return sorted((symbol, round(mass, 4)) for symbol, mass in zip(symbols, masses_u, strict=True))
+
+
+def _largest_difference(first_A: tuple[Vector, ...], second_A: tuple[Vector, ...]) -> float:
+    """Largest difference between the interatomic distances of two geometries, A."""
+    return max(
+        abs(math.dist(first_A[i], first_A[j]) - math.dist(second_A[i], second_A[j]))
+        for i, j in combinations(range(len(first_A)), 2)
+    )
 
 
 def _atoms(symbols: tuple[str, ...], masses_u: tuple[float, ...]) -> str:
