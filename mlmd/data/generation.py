@@ -13,7 +13,7 @@ from mlmd.data.store import cached_trajectory
 from mlmd.errors import ConfigError
 from mlmd.propagation import reference_propagator
 from mlmd.state import Trajectory
-from mlmd.systems import Regime, System
+from mlmd.systems import Regime, System, method_values
 
 DATA_VERSION = 1
 """Raised with every change of the integrator or the sampling that changes trajectories; older caches are left alone."""
@@ -114,9 +114,14 @@ def reference_data(
 
 def _numbers(system: System) -> dict[str, Any]:
     """What of a system decides its trajectories, besides the names in its configuration."""
+    numbers: dict[str, Any] = {"masses_u": list(system.masses_u), "dt_fs": system.dt_fs}
     constants = getattr(system.hamiltonian, "constants", None)
-    numbers = {} if constants is None else asdict(constants)
-    return numbers | {"masses_u": list(system.masses_u), "dt_fs": system.dt_fs}
+    if constants is not None:
+        return asdict(constants) | numbers
+    numbers |= {"symbols": list(system.symbols), "equilibrium_A": system.equilibrium_A}
+    method = getattr(system.hamiltonian, "method", None)
+    numbers |= {} if method is None else {"method": method_values(method)}
+    return numbers | ({} if system.modes is None else {"modes": asdict(system.modes)})
 
 
 def trajectory_metadata(system: System, *, seed: int) -> dict[str, Any]:

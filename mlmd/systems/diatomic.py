@@ -3,8 +3,12 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from mlmd.errors import ConfigError
-from mlmd.hamiltonians import BondConstants, Hamiltonian
+from mlmd.hamiltonians import BondConstants, Hamiltonian, Method
+from mlmd.systems.molecule import CACHE, relaxed_system
+from mlmd.systems.structure import Structure
 from mlmd.systems.system import System
 from mlmd.systems.table import ALKALI_HALIDES, diatomic_record
 from mlmd.units import ACCELERATION, SPEED_OF_LIGHT_CM_PER_FS
@@ -13,16 +17,21 @@ BondFactory = Callable[[BondConstants], Hamiltonian]
 """Makes the Hamiltonian of a bond from its constants, e.g. ``HarmonicBond``."""
 
 
-def diatomic(*, name: str, dt_fs: float, hamiltonian: BondFactory) -> System:
+def diatomic(*, name: str, dt_fs: float, hamiltonian: BondFactory | Method, cache: str | None = CACHE) -> System:
     """A molecule of the shipped table.
+
+    With a level of theory instead of a bond, the table's masses and the time step stay; length, energy and vibration
+    are those of the method, from the molecule relaxed by it.
 
     Args:
         name: molecule, e.g. "HCl".
         dt_fs: time step, fs.
-        hamiltonian: the bond, e.g. ``HarmonicBond``.
+        hamiltonian: the bond, e.g. ``HarmonicBond``, or a method.
+        cache: folder of minima and modes by methods; None keeps nothing.
 
     Raises:
         ConfigError: unknown molecule, bad time step, or a bond that this molecule does not have.
+        CalculatorError, PhysicsError: as `molecule`, with a method.
     """
     record = diatomic_record(name)
     constants = BondConstants(
@@ -32,7 +41,7 @@ def diatomic(*, name: str, dt_fs: float, hamiltonian: BondFactory) -> System:
         D_e_eV=record.D_e_eV,
         ionic=name in ALKALI_HALIDES,
     )
-    return _system(constants, record.symbols, record.masses_u, dt_fs, hamiltonian)
+    return _system(constants, record.symbols, record.masses_u, dt_fs, hamiltonian, cache)
 
 
 def custom_diatomic(
@@ -43,10 +52,13 @@ def custom_diatomic(
     omega_e_cm1: float,
     r_e_A: float,
     dt_fs: float,
-    hamiltonian: BondFactory,
+    hamiltonian: BondFactory | Method,
     D_e_eV: float | None = None,
+    cache: str | None = CACHE,
 ) -> System:
     """A diatomic of your own constants: k = mu (2 pi c omega_e)^2.
+
+    A method takes its own length and vibration instead, as in `diatomic`, and starts from r_e.
 
     Args:
         name: any name.
@@ -55,11 +67,13 @@ def custom_diatomic(
         omega_e_cm1: harmonic wavenumber, cm^-1.
         r_e_A: equilibrium bond length, A.
         dt_fs: time step, fs.
-        hamiltonian: the bond, e.g. ``HarmonicBond``.
+        hamiltonian: the bond, e.g. ``HarmonicBond``, or a method.
         D_e_eV: dissociation energy from the bottom of the well, eV, for a Morse bond.
+        cache: folder of minima and modes by methods; None keeps nothing.
 
     Raises:
         ConfigError: a value is not positive, or the time step is too coarse.
+        CalculatorError, PhysicsError: as `molecule`, with a method.
     """
     if not omega_e_cm1 > 0:
         raise ConfigError(f"system {name}: omega_e_cm1 = {omega_e_cm1} must be positive")
@@ -71,7 +85,7 @@ def custom_diatomic(
     reduced_mass = masses_u[0] * masses_u[1] / (masses_u[0] + masses_u[1])
     k_eV_per_A2 = reduced_mass * omega_per_fs**2 / ACCELERATION
     constants = BondConstants(molecule=name, k_eV_per_A2=k_eV_per_A2, r_e_A=r_e_A, D_e_eV=D_e_eV)
-    return _system(constants, tuple(symbols), tuple(masses_u), dt_fs, hamiltonian)
+    return _system(constants, tuple(symbols), tuple(masses_u), dt_fs, hamiltonian, cache)
 
 
 def _system(
@@ -79,13 +93,18 @@ def _system(
     symbols: tuple[str, ...],
     masses_u: tuple[float, ...],
     dt_fs: float,
-    hamiltonian: BondFactory,
+    hamiltonian: BondFactory | Method,
+    cache: str | None,
 ) -> System:
     mass_1, mass_2 = masses_u
     reduced_mass = mass_1 * mass_2 / (mass_1 + mass_2)
     omega_per_fs = math.sqrt(constants.k_eV_per_A2 * ACCELERATION / reduced_mass)
     share = mass_1 / (mass_1 + mass_2)
     r_e = constants.r_e_A
+    equilibrium = ((0.0, 0.0, -(1.0 - share) * r_e), (0.0, 0.0, share * r_e))
+    if isinstance(hamiltonian, Method):
+        start = Structure(symbols, masses_u, np.array(equilibrium))
+        return relaxed_system(constants.molecule, start, hamiltonian, dt_fs=dt_fs, cache=cache)
     return System(
         name=constants.molecule,
         symbols=symbols,
@@ -93,5 +112,5 @@ def _system(
         hamiltonian=hamiltonian(constants),
         dt_fs=dt_fs,
         period_fs=2.0 * math.pi / omega_per_fs,
-        equilibrium_A=((0.0, 0.0, -(1.0 - share) * r_e), (0.0, 0.0, share * r_e)),
+        equilibrium_A=equilibrium,
     )

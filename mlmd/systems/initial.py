@@ -1,19 +1,21 @@
 """Initial states: random phases and orientations at a fixed energy, or a thermal ensemble.
 
 Every regime gives on-step positions r_0 and velocities v_0; the propagator makes v_{-1/2} of them with one force call.
+Two atoms on an analytic bond are drawn by its own formulas, any other molecule in its normal modes.
 """
 
 import math
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Generator, Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.hamiltonians import DiatomicBond
+from mlmd.systems import bond_states, molecule_states
+from mlmd.systems.modes import NormalModes
 from mlmd.systems.system import System
-from mlmd.units import ACCELERATION, BOLTZMANN_EV_PER_K
+from mlmd.units import BOLTZMANN_EV_PER_K
 
 KT_300K_EV = BOLTZMANN_EV_PER_K * 300.0
 """kT at 300 K, eV: the unit of the energy targets."""
@@ -33,18 +35,23 @@ class Regime(Protocol):
 
 @dataclass(frozen=True)
 class RotatingRegime:
-    """Fixed vibrational and rotational energy, random phase and orientation.
+    """Fixed vibrational and rotational energy, random phases and orientation.
 
-    The phase phi is uniform with V(r) = E cos^2 phi and KE = E sin^2 phi (for a harmonic bond: uniform in time). The
-    angular momentum is L = sqrt(2 mu r_e^2 E_rot), so E_rot is the rotational energy at the equilibrium length.
+    Bond: the phase phi is uniform with V(r) = E cos^2 phi and KE = E sin^2 phi (for a harmonic bond: uniform in time).
+    The angular momentum is L = sqrt(2 mu r_e^2 E_rot), so E_rot is the rotational energy at the equilibrium length.
+
+    Molecule: the same with equal shares of E and a phase of its own for every normal mode. That phases are uniform and
+    shares equal is harmonic; the sums V = sum E_k cos^2 phi_k and KE = sum E_k sin^2 phi_k hold for the true potential.
+    The molecule turns about a random axis, of a linear one across its line, with the momentum that is worth E_rot at
+    equilibrium.
 
     Attributes:
-        vibrational_energy_kT: E in multiples of kT at 300 K.
+        vibrational_energy_kT: E in multiples of kT at 300 K, of all modes together.
         rotational_energy_kT: E_rot in the same unit; 0 for J = 0.
         vibrational_energy_eV: E in eV; stands in for the multiple where given.
 
     Raises:
-        ConfigError: an energy is negative, or the bond cannot hold it (on ``draw``).
+        ConfigError: an energy is negative, or the molecule cannot hold it (on ``draw``).
     """
 
     vibrational_energy_kT: float
@@ -56,30 +63,27 @@ class RotatingRegime:
             raise ConfigError(f"regime.rotational_energy_kT = {self.rotational_energy_kT} must not be negative")
 
     def draw(self, system: System, n_replicas: int, *, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Positions (A) and on-step velocities (A/fs), float64 [replica, 2, xyz]."""
-        bond = _diatomic_bond(system)
-        energy = (
-            self.vibrational_energy_kT * KT_300K_EV
-            if self.vibrational_energy_eV is None
-            else self.vibrational_energy_eV
-        )
-        bond.check_energy(energy)
-        reduced_mass = _reduced_mass(system)
-        phase = 2.0 * math.pi * torch.rand(n_replicas, generator=generator, dtype=torch.float64)
-        r_e = bond.constants.r_e_A
-        length = r_e + bond.displacement(math.sqrt(energy) * torch.cos(phase))
-        if bool((length <= 0).any()):
-            raise ConfigError(
-                f"{system.name}: a vibrational energy of {energy:.4g} eV takes the harmonic bond through zero length; "
-                "lower it"
+        """Positions (A) and on-step velocities (A/fs), float64 [replica, atom, xyz]."""
+        multiple = self.vibrational_energy_kT * KT_300K_EV
+        vibrational_eV = multiple if self.vibrational_energy_eV is None else self.vibrational_energy_eV
+        rotational_eV = self.rotational_energy_kT * KT_300K_EV
+        if isinstance(system.hamiltonian, DiatomicBond):
+            return bond_states.draw_fixed_energy(
+                system,
+                system.hamiltonian,
+                n_replicas,
+                vibrational_eV=vibrational_eV,
+                rotational_eV=rotational_eV,
+                generator=generator,
             )
-        radial_speed = math.sqrt(2.0 * energy * ACCELERATION / reduced_mass) * torch.sin(phase)
-        rotational_energy = self.rotational_energy_kT * KT_300K_EV
-        tangential_speed = math.sqrt(2.0 * rotational_energy * ACCELERATION / reduced_mass) * r_e / length
-        along, across = _random_axes(n_replicas, generator)
-        bond_vector = length.unsqueeze(-1) * along
-        relative_velocity = radial_speed.unsqueeze(-1) * along + tangential_speed.unsqueeze(-1) * across
-        return _about_centre_of_mass(system, bond_vector), _about_centre_of_mass(system, relative_velocity)
+        return molecule_states.draw_fixed_energy(
+            system,
+            _modes(system),
+            n_replicas,
+            vibrational_eV=vibrational_eV,
+            rotational_eV=rotational_eV,
+            generator=generator,
+        )
 
     def for_training(self) -> "RotatingRegime":
         """This regime: training trajectories have the energies of all others."""
@@ -95,7 +99,10 @@ class VibratingRegime(RotatingRegime):
 
 @dataclass(frozen=True)
 class ThermalRegime:
-    """Canonical ensemble at a temperature: Maxwell-Boltzmann velocities, bond lengths from r^2 exp(-V(r)/kT).
+    """Canonical ensemble at a temperature: Maxwell-Boltzmann velocities, positions from exp(-V/kT).
+
+    Bond: lengths from r^2 exp(-V(r)/kT), exactly. Molecule: normal coordinates from the harmonic ensemble, corrected
+    to the true potential by a short Metropolis chain; what is harmonic is where the chain begins and what it proposes.
 
     Attributes:
         temperature_K: temperature, K.
@@ -119,58 +126,19 @@ class ThermalRegime:
         return ThermalRegime(self.temperature_K * self.training_factor)
 
     def draw(self, system: System, n_replicas: int, *, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Positions (A) and on-step velocities (A/fs), float64 [replica, 2, xyz]; centre of mass at rest."""
-        bond = _diatomic_bond(system)
-        kT = BOLTZMANN_EV_PER_K * self.temperature_K
-        length = self._bond_lengths(bond, kT, torch.rand(n_replicas, generator=generator, dtype=torch.float64))
-        along, _ = _random_axes(n_replicas, generator)
-        spread = math.sqrt(kT * ACCELERATION / _reduced_mass(system))
-        relative_velocity = spread * torch.randn(n_replicas, 3, generator=generator, dtype=torch.float64)
-        positions = _about_centre_of_mass(system, length.unsqueeze(-1) * along)
-        return positions, _about_centre_of_mass(system, relative_velocity)
-
-    @staticmethod
-    def _bond_lengths(bond: DiatomicBond, kT: float, uniform: Tensor) -> Tensor:
-        """Bond lengths by inversion of the cumulative distribution on a fine grid that ends at V = 25 kT."""
-        edge = math.sqrt(25.0 * kT)
-        try:
-            bond.check_energy(25.0 * kT)
-        except ConfigError as error:
-            raise ConfigError(
-                f"regime.temperature_K (times training_factor) = {kT / BOLTZMANN_EV_PER_K:.0f} is too hot: {error}"
-            ) from error
-        ends = bond.displacement(torch.tensor([-edge, edge], dtype=torch.float64)) + bond.constants.r_e_A
-        grid = torch.linspace(max(float(ends[0]), 1e-3), float(ends[1]), 8193, dtype=torch.float64)
-        density = grid**2 * torch.exp(-bond.energy_and_slope(grid)[0] / kT)
-        cumulative = torch.cat((torch.zeros(1, dtype=torch.float64), torch.cumsum(density[1:] + density[:-1], 0)))
-        cumulative = cumulative / cumulative[-1]
-        right = torch.searchsorted(cumulative, uniform).clamp(1, grid.numel() - 1)
-        left = right - 1
-        fraction = (uniform - cumulative[left]) / (cumulative[right] - cumulative[left])
-        return grid[left] + fraction * (grid[right] - grid[left])
+        """Positions (A) and on-step velocities (A/fs), float64 [replica, atom, xyz]; centre of mass at rest."""
+        kelvin, bond = self.temperature_K, system.hamiltonian
+        if isinstance(bond, DiatomicBond):
+            return bond_states.draw_thermal(system, bond, n_replicas, temperature_K=kelvin, generator=generator)
+        return molecule_states.draw_thermal(
+            system, _modes(system), n_replicas, temperature_K=kelvin, generator=generator
+        )
 
 
-def _diatomic_bond(system: System) -> DiatomicBond:
-    if not isinstance(system.hamiltonian, DiatomicBond):
-        raise ConfigError(f"{system.name}: this regime draws states of analytic diatomic bonds only")
-    return system.hamiltonian
-
-
-def _reduced_mass(system: System) -> float:
-    mass_1, mass_2 = system.masses_u
-    return mass_1 * mass_2 / (mass_1 + mass_2)
-
-
-def _about_centre_of_mass(system: System, difference: Tensor) -> Tensor:
-    """Two vectors [replica, 2, xyz] of given difference [replica, xyz] whose mass-weighted mean is zero."""
-    mass_1, mass_2 = system.masses_u
-    total = mass_1 + mass_2
-    return torch.stack((-mass_2 / total * difference, mass_1 / total * difference), dim=-2)
-
-
-def _random_axes(n_replicas: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """A uniformly distributed unit vector per replica, and one across it."""
-    vectors = torch.randn(n_replicas, 2, 3, generator=generator, dtype=torch.float64)
-    along = torch.nn.functional.normalize(vectors[:, 0], dim=-1)
-    across = vectors[:, 1] - (vectors[:, 1] * along).sum(-1, keepdim=True) * along
-    return along, torch.nn.functional.normalize(across, dim=-1)
+def _modes(system: System) -> NormalModes:
+    if system.modes is None:
+        raise ConfigError(
+            f"{system.name}: this regime draws states of analytic diatomic bonds, and of molecules whose normal modes "
+            "are known"
+        )
+    return system.modes

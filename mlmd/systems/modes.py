@@ -11,6 +11,11 @@ Vector = tuple[float, float, float]
 class NormalModes:
     """3N - 6 vibrations, or 3N - 5 of a linear molecule, from the softest to the stiffest.
 
+    What `molecule` promises of them: signs and the basis of equal modes follow a rule, not a solver's whim; a positive
+    coordinate makes the molecule larger, where the mode does either. The equilibrium of a linear molecule lies on the
+    z axis, its first atom below its last; stretches have vectors along z, bends come in pairs of one wavenumber, the
+    first along x, the second the same along y.
+
     Attributes:
         vectors: orthonormal directions in mass-weighted coordinates sqrt(m_i) (r_i - r_i^0), [mode][atom][xyz],
             orthogonal to translations and rotations of the equilibrium.

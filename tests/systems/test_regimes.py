@@ -200,7 +200,7 @@ def test_a_temperature_that_breaks_a_morse_bond_is_refused_by_its_name(hcl_morse
         draw(ThermalRegime(5000.0), hcl_morse)
 
 
-def test_a_regime_refuses_a_hamiltonian_that_is_no_analytic_bond(hcl_harmonic):
+def test_a_regime_refuses_a_system_without_modes_that_is_no_analytic_bond(hcl_harmonic):
     class Flat:
         def __init__(self, constants):
             self.constants = constants
@@ -210,5 +210,5 @@ def test_a_regime_refuses_a_hamiltonian_that_is_no_analytic_bond(hcl_harmonic):
 
     system = diatomic(name="HCl", dt_fs=0.5, hamiltonian=Flat)
     for regime in (VibratingRegime(1.0), ThermalRegime(300.0)):
-        with pytest.raises(ConfigError, match="HCl: this regime draws states of analytic diatomic bonds only"):
+        with pytest.raises(ConfigError, match="HCl: this regime draws states of analytic diatomic bonds, and of"):
             draw(regime, system)
