@@ -1,11 +1,15 @@
 """Which numbers the network reads and says: Cartesian components, or translation, rotation and vibration."""
 
 from mlmd.decomposition.base import Decomposition, Frame
+from mlmd.decomposition.body_cartesian import BodyCartesian
 from mlmd.decomposition.cartesian import LabCartesian, MolecularFrameCartesian
+from mlmd.decomposition.internal import internal_velocity
 from mlmd.decomposition.normal_modes import MolecularVibration, body_geometry
+from mlmd.decomposition.reach import check_reach
 from mlmd.decomposition.vibration import DiatomicVibration
 
 __all__ = [
+    "BodyCartesian",
     "Decomposition",
     "DiatomicVibration",
     "Frame",
@@ -13,4 +17,6 @@ __all__ = [
     "MolecularFrameCartesian",
     "MolecularVibration",
     "body_geometry",
+    "check_reach",
+    "internal_velocity",
 ]

@@ -113,8 +113,16 @@ class BodyGeometry(ABC):
         """
 
     @abstractmethod
-    def validity(self, positions: Tensor) -> Tensor:
-        """How well the frame is defined, [...]: 1 at the reference, 0 where it is lost, not a number where atoms are.
+    def overlap(self, centred: Tensor) -> Tensor:
+        """Sum m_i b_i . R0_i of positions [..., atom, xyz] about the centre of mass, [...], u A^2."""
 
-        It is lost where a bent molecule is straight or a chiral one its mirror image, or a linear one is folded.
+    def strain(self, positions: Tensor) -> Tensor:
+        """How far the atoms are from the reference, mass-weighted and in units of its size, [...].
+
+        sqrt(sum m |b - R0|^2 / sum m |R0|^2): 0 at the reference, of order 1 where it is another molecule.
         """
+        masses, _, reference, weighted = self.constants(positions.device)
+        centred = self.about_centre(positions)
+        size: Tensor = (weighted * reference).sum()
+        square = (masses * centred.square()).sum(dim=(-2, -1)) + size - 2.0 * self.overlap(centred)
+        return (square.clamp(min=0.0) / size).sqrt()

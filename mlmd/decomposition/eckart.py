@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mlmd.decomposition.body import BodyFrame, BodyGeometry, OnDevice, Positions
-from mlmd.decomposition.rotation import cofactors, nearest_rotation, solve
+from mlmd.decomposition.rotation import nearest_rotation, solve
 
 
 class EckartGeometry(BodyGeometry):
@@ -28,9 +28,8 @@ class EckartGeometry(BodyGeometry):
     def __init__(self, masses_u: tuple[float, ...], dt_fs: float, reference_A: Positions) -> None:
         super().__init__(masses_u, dt_fs, reference_A)
         weighted = self.masses * self.reference
-        stiffness = _trace_less(weighted.mT @ self.reference)
-        self.root_inertia = stiffness.diagonal().sqrt()
-        self._of_reference = OnDevice(self.root_inertia, _definition(stiffness))
+        self.root_inertia = _trace_less(weighted.mT @ self.reference).diagonal().sqrt()
+        self._of_reference = OnDevice(self.root_inertia)
 
     def axes(self, centred: Tensor, velocities: Tensor) -> Tensor:
         """The Eckart frame at each of the two positions."""
@@ -53,21 +52,13 @@ class EckartGeometry(BodyGeometry):
         rotated: Tensor = torch.linalg.cross(turn.unsqueeze(-2), reference.expand_as(vectors), dim=-1)
         return vectors + rotated
 
-    def validity(self, positions: Tensor) -> Tensor:
-        """1 / |K^-1| over that of the reference: near the smallest eigenvalue of K, which the frame turns by."""
-        covariance = self.about_centre(positions).mT @ self.constants(positions.device)[3]
-        stiffness = _trace_less(nearest_rotation(covariance).mT @ covariance)
-        return _definition(stiffness) / self._of_reference(positions.device)[1]
+    def overlap(self, centred: Tensor) -> Tensor:
+        """tr(A^T C)."""
+        covariance = centred.mT @ self.constants(centred.device)[3]
+        return (nearest_rotation(covariance) * covariance).sum(dim=(-2, -1))
 
 
 def _trace_less(matrix: Tensor) -> Tensor:
     """tr(X) 1 - X of X [..., 3, 3]."""
     trace = matrix.diagonal(dim1=-2, dim2=-1).sum(dim=-1, keepdim=True)
     return torch.diag_embed(trace.expand(*trace.shape[:-1], 3)) - matrix
-
-
-def _definition(stiffness: Tensor) -> Tensor:
-    """1 / |K^-1|, [...]."""
-    cofactor = cofactors(stiffness)
-    determinant = (stiffness[..., 0, :] * cofactor[..., 0, :]).sum(dim=-1)
-    return determinant / cofactor.square().sum(dim=(-2, -1)).sqrt()

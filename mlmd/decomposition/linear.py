@@ -49,7 +49,6 @@ class LinearGeometry(BodyGeometry):
                 f"a linear molecule must lie along z in its reference geometry, an atom is {off_axis:.3f} A off it"
             )
         super().__init__(masses_u, dt_fs, tuple((0.0, 0.0, height) for height in z))
-        self.inertia = float((self.masses * self.reference.square()).sum())
 
     def axes(self, centred: Tensor, velocities: Tensor) -> Tensor:
         """The axis at each of the two positions, with the angular momentum that they share."""
@@ -85,11 +84,10 @@ class LinearGeometry(BodyGeometry):
         shift = shift / self._stretch(frame.body).unsqueeze(-1)
         return vectors + reference[:, 2:] * shift.unsqueeze(-2)
 
-    def validity(self, positions: Tensor) -> Tensor:
-        """|sum m_i z0_i x_i| / sum m_i z0_i^2: falls as the molecule folds."""
-        weighted = self.constants(positions.device)[3]
-        stretch: Tensor = (weighted[:, 2:] * self.about_centre(positions)).sum(dim=-2).norm(dim=-1)
-        return stretch / self.inertia
+    def overlap(self, centred: Tensor) -> Tensor:
+        """|sum m_i z0_i x_i|, the length of what the axis is the direction of."""
+        overlap: Tensor = (self.constants(centred.device)[3][:, 2:] * centred).sum(dim=-2).norm(dim=-1)
+        return overlap
 
     def _stretch(self, body: Tensor) -> Tensor:
         """Sum m_i z0_i z_i, [...], u A^2: what a rotation of the axis is turned against."""

@@ -6,11 +6,13 @@ from itertools import combinations
 from typing import Any, Literal
 
 from mlmd.decomposition import (
+    BodyCartesian,
     Decomposition,
     DiatomicVibration,
     LabCartesian,
     MolecularFrameCartesian,
     MolecularVibration,
+    body_geometry,
 )
 from mlmd.errors import ConfigError, MismatchError, nearest
 from mlmd.systems import System
@@ -111,14 +113,17 @@ class PredictorSpec:
                 return DiatomicVibration(self.masses_u, self.dt_fs)
             return MolecularVibration(self.masses_u, self.dt_fs, *self._reference_and_modes())
         if self.frame == "molecule":
-            return MolecularFrameCartesian(self.masses_u, self.dt_fs)
+            if len(self.masses_u) == 2:
+                return MolecularFrameCartesian(self.masses_u, self.dt_fs)
+            reference_A, modes = self._reference_and_modes()
+            return BodyCartesian(body_geometry(self.masses_u, self.dt_fs, reference_A, len(modes)))
         return LabCartesian(self.masses_u)
 
     def _reference_and_modes(self) -> tuple[tuple[Vector, ...], tuple[tuple[Vector, ...], ...]]:
         if self.reference_A is None or self.modes is None:
             raise ConfigError(
-                f"model.components = {self.components} with {len(self.masses_u)} atoms needs the equilibrium geometry "
-                f"and normal modes of {self.system}: use a system that has them (system=molecule)"
+                f"model.components = {self.components} (frame = {self.frame}) of more than two atoms needs the "
+                f"equilibrium geometry and normal modes of {self.system}: use a system that has them (system=molecule)"
             )
         return self.reference_A, self.modes
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlmd.decomposition import DiatomicVibration
+from mlmd.decomposition import DiatomicVibration, internal_velocity
 from mlmd.errors import ConfigError
 from mlmd.state import MDState
 from mlmd.systems import System
@@ -23,19 +23,23 @@ BACKWARD_DIFFERENCE = (11.0 / 6.0, -3.0, 1.5, -1.0 / 3.0)
 """Third-order backward difference: dt du/dt at step n from u_n, u_{n-1}, u_{n-2}, u_{n-3}."""
 
 TINY_EV = 1e-30
-"""Stands in for the vibrational energy of a bond at rest, eV."""
+"""Stands in for the vibrational energy of a molecule at rest, eV."""
 
 
 class EnergyAnchor:
     """Returns H~ to its mean over the Hamiltonian steps before ML, by scaling the vibrational velocity alone.
 
-    The correction acts along the vibration, so it leaves the momenta and the rotation alone. A vibration passes KE = 0
-    twice a period, where no scaling of a velocity can restore an energy: there the correction fades out smoothly, and
-    what it leaves is made good at a later injection.
+    The vibrational velocity is what translation and rotation leave of the on-step velocity: along the bond of two
+    atoms, `internal_velocity` of more. Scaling it leaves both momenta alone. A vibration passes KE = 0 twice a period,
+    where no scaling of a velocity can restore an energy: there the correction fades out smoothly, and what it leaves
+    is made good at a later injection.
 
     Args:
         least_share: share of the vibrational energy that must be kinetic for a full correction, in (0, 1).
         largest_change: bound on the relative change of the vibrational kinetic energy at one injection, in (0, 1).
+
+    Attributes:
+        last_excess: (H~ - reference) / vibrational energy that the last correction found, [replica]; None before one.
 
     Raises:
         ConfigError: a share outside its range.
@@ -47,15 +51,21 @@ class EnergyAnchor:
                 raise ConfigError(f"injection.anchor.{name} = {value} must lie in (0, 1)")
         self.least_share = least_share
         self.largest_change = largest_change
+        self.last_excess: Tensor | None = None
         self._sum: Tensor | None = None
         self._n_samples = 0
 
+    @property
+    def reference(self) -> Tensor | None:
+        """Mean H~ of the steps sampled, [replica], eV; None before the first."""
+        return None if self._sum is None else self._sum / self._n_samples
+
     def bind(self, system: System, *, device: torch.device | str) -> None:
         """Forget any reference and serve a new run of ``system``."""
-        self._vibration = DiatomicVibration(system.masses_u, system.dt_fs)
-        mass_1, mass_2 = system.masses_u
-        self._reduced_mass = mass_1 * mass_2 / (mass_1 + mass_2) / ACCELERATION
+        self._bond = DiatomicVibration(system.masses_u, system.dt_fs) if system.n_atoms == 2 else None
         self._masses = system.masses(device).unsqueeze(-1) / ACCELERATION
+        self._reduced_mass = float(self._masses.prod() / self._masses.sum())
+        self.last_excess = None
         self._sum, self._n_samples = None, 0
 
     def modified_energy(self, velocities: Tensor, energy: Tensor, kicks: list[Tensor]) -> Tensor:
@@ -96,17 +106,25 @@ class EnergyAnchor:
         assert self._sum is not None  # the propagator refuses an anchored run without Hamiltonian steps before ML
         on_step = state.velocities + 0.5 * kicks[0]
         excess = self.modified_energy(on_step, energy, kicks) - self._sum / self._n_samples
-        frame = self._vibration.frame(state.positions, state.velocities)
-        speed = self._vibration.project(frame, on_step)
-        kinetic = 0.5 * self._reduced_mass * speed.square().squeeze(-1)
+        vibration, kinetic = self._vibration(state, on_step)
         vibrational = (kinetic + energy).clamp(min=TINY_EV)
+        self.last_excess = excess / vibrational
         share = kinetic / vibrational
         # Below the least share the denominator stops shrinking, so the change goes to zero with the kinetic energy.
         weight = (share / self.least_share).clamp(max=1.0)
         floor = self.least_share * vibrational
         change = weight * excess / torch.maximum(kinetic, floor)
         factor = (1.0 - change.clamp(-self.largest_change, self.largest_change)).sqrt() - 1.0
-        return self._vibration.decode(frame, factor.unsqueeze(-1) * speed)
+        return factor[:, None, None] * vibration
+
+    def _vibration(self, state: MDState, on_step: Tensor) -> tuple[Tensor, Tensor]:
+        """Vibrational velocity [replica, atom, xyz], A/fs, and its kinetic energy [replica], eV."""
+        if self._bond is None:
+            vibration = internal_velocity(state.positions, on_step, self._masses)
+            return vibration, 0.5 * (self._masses * vibration.square()).sum(dim=(-2, -1))
+        frame = self._bond.frame(state.positions, state.velocities)
+        speed = self._bond.project(frame, on_step)
+        return self._bond.decode(frame, speed), 0.5 * self._reduced_mass * speed.square().squeeze(-1)
 
     def state_dict(self) -> dict[str, Any]:
         """The reference, for a restart file."""

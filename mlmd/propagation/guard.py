@@ -13,7 +13,9 @@ from mlmd.systems import System
 class DivergenceGuard:
     """Ends a replica whose interatomic distances leave a band about their equilibrium values or are not numbers.
 
-    Its positions and velocities become NaN, so every later frame says so, and its step is kept.
+    Its positions and velocities become NaN, so every later frame says so, and its step is kept. The distances of all
+    pairs are watched: atoms that are not bonded change theirs by a smaller factor than a bond that breaks, and one
+    band serves both. A molecule whose frame is lost has kicks that are no numbers, and is found by that.
 
     Args:
         shortest: least distance in units of the equilibrium distance.
