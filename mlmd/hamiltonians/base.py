@@ -1,5 +1,6 @@
 """The Hamiltonian contract, and the counter every propagation goes through."""
 
+import time
 from typing import Protocol
 
 from torch import Tensor
@@ -25,13 +26,18 @@ class CountedHamiltonian:
 
     Attributes:
         n_calls: force evaluations per replica so far.
+        seconds: wall-clock time spent in them.
     """
 
     def __init__(self, hamiltonian: Hamiltonian) -> None:
         self.hamiltonian = hamiltonian
         self.n_calls = 0
+        self.seconds = 0.0
 
     def energy_and_forces(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Energy (eV) and forces (eV/A) at ``positions``, counted."""
         self.n_calls += 1
-        return self.hamiltonian.energy_and_forces(positions)
+        began = time.perf_counter()
+        result = self.hamiltonian.energy_and_forces(positions)
+        self.seconds += time.perf_counter() - began
+        return result

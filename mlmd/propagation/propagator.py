@@ -104,7 +104,7 @@ class Propagator:
         if self.learned is not None:
             self.engine.bind(self.learned)
         self.guard.bind(self.system, device=self.device)
-        if self.injection.anchor is not None and self.predictor is not None:
+        if self.injection.anchor is not None:
             self.injection.anchor.bind(self.system, device=self.device)
         self.n_warmup_calls = 0 if self.learned is None else self.true.hamiltonian.n_calls
         self._past: list[Tensor] = []
@@ -138,6 +138,22 @@ class Propagator:
     def take_back(self) -> None:
         """Let the Hamiltonian kick from the present step on."""
         self.predictor = self.learned = None
+
+    def rewind(self, values: dict[str, Any]) -> None:
+        """Go back to what ``state_dict`` said earlier in this run; the force calls made since stay counted."""
+        n_calls = self.true.hamiltonian.n_calls
+        self.load_state_dict(values)
+        self.true.hamiltonian.n_calls = n_calls
+
+    @property
+    def remembers(self) -> bool:
+        """Whether forces depend, within their convergence, on the geometries before: a density that is reused does."""
+        return bool(getattr(self.system.hamiltonian, "remembers", False))
+
+    def forget(self) -> None:
+        """Drop what the Hamiltonian remembers, so that going on from here and from a restart file is the same."""
+        if self.remembers:
+            self.system.hamiltonian.forget()  # type: ignore[attr-defined]  # those that remember can forget
 
     @property
     def state(self) -> MDState:
@@ -244,6 +260,7 @@ class Propagator:
             "n_calls": self.true.hamiltonian.n_calls,
             "n_warmup_calls": self.n_warmup_calls,
             "was_handed_over": self._was_handed_over,
+            "start_step": self.start_step,
             "learned": None if self.learned is None else self.learned.state_dict(),
             "schedule": self.injection.schedule.state_dict(),
             "anchor": None if anchor is None else anchor.state_dict(),
@@ -259,7 +276,9 @@ class Propagator:
         self._kick_square = values["kick_square"]
         self.true.hamiltonian.n_calls = values["n_calls"]
         self.n_warmup_calls = values["n_warmup_calls"]
-        self._was_handed_over = values.get("was_handed_over", False)  # older restart files know no such thing
+        # Older restart files know of no takeover within a run.
+        self._was_handed_over = values.get("was_handed_over", False)
+        self.start_step = values.get("start_step", self.start_step)
         if self.learned is not None:
             self.learned.load_state_dict(values["learned"])
         self.injection.schedule.load_state_dict(values["schedule"])

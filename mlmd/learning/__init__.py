@@ -1,0 +1,23 @@
+"""Learning on the fly: molecular dynamics that trains its own predictor while it runs."""
+
+from mlmd.learning.history import History
+from mlmd.learning.ledger import Entry, Ledger, break_even_step
+from mlmd.learning.plan import OnTheFlyPlan
+from mlmd.learning.run import OnTheFly
+from mlmd.learning.surroundings import Surroundings
+from mlmd.learning.trial import Verdict, try_predictor
+from mlmd.learning.watch import Signal, Watch
+
+__all__ = [
+    "Entry",
+    "History",
+    "Ledger",
+    "OnTheFly",
+    "OnTheFlyPlan",
+    "Signal",
+    "Surroundings",
+    "Verdict",
+    "Watch",
+    "break_even_step",
+    "try_predictor",
+]

@@ -1,0 +1,33 @@
+"""What an on-the-fly run needs from around it."""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mlmd.models import VelocityPredictor
+from mlmd.state import Trajectory
+
+if TYPE_CHECKING:
+    from mlmd.learning.run import OnTheFly
+
+
+class Surroundings(Protocol):
+    """Training, storage and words."""
+
+    def train(self, number: int, splits: dict[str, Trajectory]) -> VelocityPredictor:
+        """Training ``number`` (from 1) on "train", selected by "val"; interrupted, it goes on where it stood."""
+        ...
+
+    def load(self, number: int) -> VelocityPredictor:
+        """What training ``number`` left."""
+        ...
+
+    def keep(self, frames: Trajectory) -> None:
+        """Store frames that stand; they come in order."""
+        ...
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Make the frames so far and the state the point to go on from."""
+        ...
+
+    def tell(self, run: "OnTheFly", news: str | None) -> None:
+        """Show how far the run is, and what has just happened."""
+        ...
