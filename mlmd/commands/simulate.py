@@ -21,6 +21,7 @@ from mlmd.commands.objects import (
     model_name,
     short_name,
 )
+from mlmd.commands.on_the_fly import learn_on_the_fly
 from mlmd.commands.outputs import RunFiles, peak_memory_MB, read_config
 from mlmd.commands.progress import say, say_diverged
 from mlmd.commands.record import RecordingPlan, record
@@ -80,16 +81,20 @@ def simulate(
     if resumes:
         values = _resumed_values(values["resume"], overrides)
         injection_name = values["injection_name"]
+    elif any(override.startswith("injection.") for override in overrides):
+        injection_name += "_modified"
+    if values.get("mode") == "on_the_fly":  # simulations of older versions, when resumed, know no mode
+        return learn_on_the_fly(values, folder=folder, overrides=overrides, injection_name=injection_name, began=began)
     if values["checkpoint"] is None:
-        raise ConfigError("checkpoint is missing: give checkpoint=<file, or folder of a training run>")
+        raise ConfigError(
+            "checkpoint is missing: give checkpoint=<file, or folder of a training run>, or mode=on_the_fly"
+        )
     _check_numbers(values)
     check_seed(values["seed"])
     torch.set_num_threads(values["threads"])
     device = check_device(values["device"])
     predictor, trained = load_predictor(find_checkpoint(values["checkpoint"]))
     chosen = {name: values.get(name) or trained[name] for name in ("system", "hamiltonian", "regime")}
-    if any(override.startswith("injection.") for override in overrides):
-        injection_name += "_modified"
     values = dict(values) | chosen | {"injection_name": injection_name}
     system, regime = make_system(values), make_regime(values)
     _check_frames(values, system)
