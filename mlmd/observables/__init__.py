@@ -1,6 +1,14 @@
 """What judges a run: pure functions on float64 tensors [replica, time, atom, xyz], and their torchmetrics shells."""
 
-from mlmd.observables.curves import BondView, DynamicsView, EnergyView, RolloutCurves, StartView, merge_curves
+from mlmd.observables.curves import (
+    BondView,
+    DynamicsView,
+    EnergyView,
+    LineView,
+    RolloutCurves,
+    StartView,
+    merge_curves,
+)
 from mlmd.observables.dynamics import (
     bond_velocity,
     line_limits,
@@ -24,6 +32,7 @@ from mlmd.observables.errors import (
     median,
     velocity_accuracy_percent,
 )
+from mlmd.observables.lines import LineShift
 from mlmd.observables.metrics import RolloutScores, VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
 from mlmd.observables.momenta import (
     KineticPartition,
@@ -35,6 +44,8 @@ from mlmd.observables.momenta import (
     linear_momentum_scale,
     partition_kinetic_energy,
 )
+from mlmd.observables.motion import Line, MoleculeMotion, Motion, PairMotion, motion_of
+from mlmd.observables.rigid import partition_of_molecule
 from mlmd.observables.rollout import error_window_frames, rollout_metrics
 from mlmd.observables.structure import (
     bond_lengths,
@@ -50,6 +61,12 @@ __all__ = [
     "DynamicsView",
     "EnergyView",
     "KineticPartition",
+    "Line",
+    "LineShift",
+    "LineView",
+    "MoleculeMotion",
+    "Motion",
+    "PairMotion",
     "RolloutCurves",
     "RolloutScores",
     "RolloutSurvey",
@@ -80,7 +97,9 @@ __all__ = [
     "mean_absolute_percentage_error",
     "median",
     "merge_curves",
+    "motion_of",
     "partition_kinetic_energy",
+    "partition_of_molecule",
     "power_spectrum",
     "relative_energy_error",
     "rollout_metrics",

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlmd.observables.structure import bond_lengths
+from mlmd.observables.lines import LineShift
+from mlmd.observables.motion import Line, Motion
 from mlmd.state import FrameSource
 
 END_FS = 100.0
@@ -20,16 +21,18 @@ _BY_RUN = ("end_errors", "energy_errors", "energies", "bonds", "dynamics")
 
 @dataclass(frozen=True)
 class BondView:
-    """The bond length of one run.
+    """The bond lengths of one run.
 
     Attributes:
         time_fs: times of the last frames [time], the first frame of the run at zero.
-        lengths: bond length of the first replica at these times [time], A.
+        lengths: length of the first bond of the first replica at these times [time], A.
         edges: of the bins of the distribution [bin + 1], A.
-        density: share of all replicas and frames in a bin, per A [bin]; beyond the edges, or no numbers, is missing.
-        first_range: shortest and longest bond of the first replica in the whole run, A.
+        density: share of all bonds, replicas and frames in a bin, per A [bin]; beyond the edges, or no numbers, is
+            missing.
+        first_range: shortest and longest that bond was in the whole run, A.
         n_replicas: replicas.
         n_diverged: replicas with a bond length that is not finite.
+        first_bond: which bond is the first, e.g. "O1-H2"; empty where there is but one.
     """
 
     time_fs: Tensor
@@ -39,6 +42,7 @@ class BondView:
     first_range: tuple[float, float]
     n_replicas: int
     n_diverged: int
+    first_bond: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class DynamicsView:
 
     Attributes:
         correlation: velocity autocorrelation function [lag].
-        power: of the bond velocity [n], (A/fs)^2 per cm^-1.
+        power: of the bond velocity [n], (A/fs)^2 per cm^-1; of more than two atoms, of all normal modes together,
+            u (A/fs)^2 per cm^-1.
     """
 
     correlation: Tensor
@@ -74,14 +79,29 @@ class StartView:
     """Where each replica of the reference stands when the judged part begins, and the energy it keeps.
 
     Attributes:
-        bond_length: [replica], A.
-        bond_velocity: rate of the bond length, on-step [replica], A/fs.
+        bond_length: of the first bond [replica], A.
+        bond_velocity: rate of that length, on-step [replica], A/fs.
         energy: mean total energy of the whole reference [replica], eV.
     """
 
     bond_length: Tensor
     bond_velocity: Tensor
     energy: Tensor
+
+
+@dataclass(frozen=True)
+class LineView:
+    """A vibrational line of a molecule with several.
+
+    Attributes:
+        line: its modes, and where it would lie for small amplitudes.
+        reference_cm1: where it is in the reference, NaN where the modes are at rest.
+        shifts: by run, of the replicas that survived; NaN where none did.
+    """
+
+    line: Line
+    reference_cm1: float
+    shifts: Mapping[str, LineShift]
 
 
 @dataclass(frozen=True)
@@ -101,6 +121,7 @@ class RolloutCurves:
         wavenumbers: [n], cm^-1.
         dynamics_ref: of the reference.
         dynamics: by run, of the replicas that survived.
+        lines: of a molecule of more than two atoms, from the softest to the stiffest.
     """
 
     n_frames: int
@@ -115,6 +136,7 @@ class RolloutCurves:
     wavenumbers: Tensor
     dynamics_ref: DynamicsView
     dynamics: Mapping[str, DynamicsView]
+    lines: tuple[LineView, ...] = ()
 
 
 def merge_curves(parts: Sequence[RolloutCurves]) -> RolloutCurves:
@@ -126,7 +148,11 @@ def merge_curves(parts: Sequence[RolloutCurves]) -> RolloutCurves:
     by_run: dict[str, Any] = {
         field: {name: value for part in parts for name, value in getattr(part, field).items()} for field in _BY_RUN
     }
-    return replace(parts[0], **by_run)
+    together = tuple(
+        replace(views[0], shifts={name: shift for view in views for name, shift in view.shifts.items()})
+        for views in zip(*(part.lines for part in parts), strict=True)
+    )
+    return replace(parts[0], **by_run, lines=together)
 
 
 def bond_limits(shortest: float, longest: float) -> tuple[float, float]:
@@ -145,9 +171,9 @@ def bond_edges(shortest: float, longest: float) -> Tensor:
     return torch.linspace(*bond_limits(shortest, longest), N_BINS + 1, dtype=torch.float64)
 
 
-def bond_at_end(run: FrameSource, frame_dt_fs: float, *, first: int = 0) -> tuple[Tensor, Tensor]:
-    """Times, fs from frame ``first`` on, and bond lengths, A, of the first replica at the end of a run [time]."""
+def bond_at_end(run: FrameSource, frame_dt_fs: float, motion: Motion, *, first: int = 0) -> tuple[Tensor, Tensor]:
+    """Times, fs from frame ``first`` on, and lengths, A, of replica 0's first bond at the end of a run [time]."""
     stop = len(run)
     start = max(first, stop - 1 - max(1, round(END_FS / frame_dt_fs)))
     time_fs = frame_dt_fs * torch.arange(start - first, stop - first, dtype=torch.float64)
-    return time_fs, bond_lengths(run.frames(start, stop, slice(0, 1)).positions)[0].clone()
+    return time_fs, motion.lengths(run.frames(start, stop, slice(0, 1)).positions)[0, :, 0].clone()

@@ -130,7 +130,7 @@ def power_spectrum(signal: Tensor, frame_dt_fs: float) -> tuple[Tensor, Tensor]:
     return frequencies * cm1_per_inverse_fs, power * (frame_dt_fs / cm1_per_inverse_fs / window.square().sum())
 
 
-def line_position_cm1(wavenumbers: Tensor, power: Tensor) -> float:
+def line_position_cm1(wavenumbers: Tensor, power: Tensor, *, within: tuple[float, float] | None = None) -> float:
     """Wavenumber of the highest peak, from the parabola through the logarithms of its three highest points.
 
     A Hann line is close to a Gaussian about its top, so with the padding of :func:`power_spectrum` a run of 10 ps gives
@@ -139,20 +139,30 @@ def line_position_cm1(wavenumbers: Tensor, power: Tensor) -> float:
     Args:
         wavenumbers: evenly spaced [n], cm^-1.
         power: [n], any unit.
+        within: from where to where the peak is looked for, cm^-1; everywhere if not given.
 
     Returns:
-        cm^-1; NaN when the power is zero or not finite.
+        cm^-1; NaN when the power is zero or not finite, or no wavenumber lies within.
 
     Raises:
         DataError: the shapes differ.
     """
     require_same_shape(wavenumbers, power, names=("wavenumbers", "power"))
-    top = int(power.argmax())
+    if within is not None:
+        first, stop = torch.searchsorted(wavenumbers, wavenumbers.new_tensor(within)).tolist()
+        if first >= stop:
+            return float("nan")
+        top = first + int(power[first:stop].argmax())
+    else:
+        top = int(power.argmax())
     if not (0.0 < float(power[top]) < float("inf")):
         return float("nan")
     if top in (0, power.shape[0] - 1):
         return float(wavenumbers[top])
     below, at, above = power[top - 1 : top + 2].log().tolist()
+    if max(below, above) > at:
+        # At the edge of where it was looked for, on the slope of a line beyond.
+        return float(wavenumbers[top])
     offset = 0.5 * (below - above) / (below - 2.0 * at + above)
     return float(wavenumbers[top] + offset * (wavenumbers[1] - wavenumbers[0]))
 

@@ -1,19 +1,45 @@
 """The first reading of runs and their reference: what can be said of each replica by itself."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from mlmd.errors import DataError
+from mlmd.errors import CalculatorError, DataError
 from mlmd.observables.reading import Reading
 from mlmd.observables.tally import Judging, ReferenceTally, RunTally, Tally
 
 AnyTally = TypeVar("AnyTally", bound=Tally)
 
 Potential = Callable[[Tensor], Tensor]
-"""Potential energy [replica, time], eV, from the minimum, of positions [replica, time, atom, xyz], A."""
+"""Potential energy [...], eV, from the minimum, of positions [..., atom, xyz], A; it may raise `CalculatorError`."""
+
+
+def energies_of(potential: Potential, positions: Tensor) -> Tensor:
+    """Energies of a run that may be lost: no number where positions are none, or where the potential cannot tell one.
+
+    Args:
+        potential: whose.
+        positions: [replica, time, atom, xyz], A.
+
+    Returns:
+        [replica, time], eV.
+    """
+    finite = positions.isfinite().flatten(start_dim=2).all(dim=2)
+    try:
+        if bool(finite.all()):
+            return potential(positions)
+        energies = torch.full_like(positions[..., 0, 0], torch.nan)
+        energies[finite] = potential(positions[finite])
+    except CalculatorError:
+        # Atoms that a bad kick has thrown on each other: the geometries that can be told still are, one by one.
+        energies = torch.full_like(positions[..., 0, 0], torch.nan)
+        for replica, frame in finite.nonzero().tolist():
+            with suppress(CalculatorError):
+                energies[replica, frame] = potential(positions[replica, frame])
+    return energies
 
 
 class FirstReading:
@@ -45,10 +71,13 @@ class FirstReading:
             n_replicas = group.stop - group.start
             of_true = ReferenceTally(judging, n_replicas)
             of_runs = {name: RunTally(judging, n_replicas) for name in reading.runs}
+            seen = 0
             for true, runs in reading.stretches(group):
-                of_true.update(true, potential(true.positions))
+                with_energy = judging.sampling.within(seen)
+                seen += len(true)
+                of_true.update(true, potential(true.positions[:, with_energy]))
                 for name, frames in runs.items():
-                    of_runs[name].update(frames, potential(frames.positions))
+                    of_runs[name].update(frames, energies_of(potential, frames.positions[:, with_energy]))
             self._close_group(of_true, of_runs)
         self.survived = {name: [each.survived for each in groups] for name, groups in self.runs.items()}
 

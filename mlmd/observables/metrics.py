@@ -7,6 +7,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from mlmd.errors import ConfigError
 from mlmd.observables.errors import absolute_error_sums, percentage_error_sums
+from mlmd.observables.motion import Motion
 from mlmd.observables.rollout import rollout_metrics
 from mlmd.observables.work import WorkSums, work_per_period, work_sums
 from mlmd.state import Trajectory
@@ -145,20 +146,22 @@ class RolloutScores(Metric):
     """Scores of rollouts, see :func:`~mlmd.observables.rollout.rollout_metrics`; the mean over rollouts and processes.
 
     Args:
-        masses: [2], u.
+        masses: [atom], u.
         dt_fs: MD time step.
-        period_fs: vibrational period.
+        period_fs: period of the slowest vibration.
+        motion: what of the molecule is watched; a bond of two atoms if not given.
     """
 
     is_differentiable = False
     full_state_update = False
     rows: list[Tensor]
 
-    def __init__(self, masses: Tensor, *, dt_fs: float, period_fs: float) -> None:
+    def __init__(self, masses: Tensor, *, dt_fs: float, period_fs: float, motion: Motion | None = None) -> None:
         super().__init__()
         self.masses = masses
         self.dt_fs = dt_fs
         self.period_fs = period_fs
+        self.motion = motion
         self.names: list[str] = []
         self.add_state("rows", [], dist_reduce_fx="cat")
 
@@ -174,6 +177,7 @@ class RolloutScores(Metric):
             masses=self.masses,
             dt_fs=self.dt_fs,
             period_fs=self.period_fs,
+            motion=self.motion,
         )
         self.names = list(scores)
         self.rows.append(torch.tensor([list(scores.values())], dtype=torch.float64, device=self.device))

@@ -37,7 +37,7 @@ def linear_momentum(velocities: Tensor, masses: Tensor) -> Tensor:
     return torch.einsum("...ai,a->...i", velocities, masses.to(velocities))
 
 
-def _about_centre(of_atoms: Tensor, masses: Tensor) -> Tensor:
+def about_centre(of_atoms: Tensor, masses: Tensor) -> Tensor:
     """Positions or velocities less those of the centre of mass."""
     return of_atoms - linear_momentum(of_atoms, masses).unsqueeze(-2) / masses.to(of_atoms).sum()
 
@@ -58,7 +58,7 @@ def angular_momentum(positions: Tensor, velocities: Tensor, masses: Tensor) -> T
     """
     require_same_shape(positions, velocities, names=("positions", "velocities"))
     # Taking both from the centre costs little and keeps the digits of a molecule far from the origin.
-    about, rates = _about_centre(positions, masses), _about_centre(velocities, masses)
+    about, rates = about_centre(positions, masses), about_centre(velocities, masses)
     return linear_momentum(torch.linalg.cross(about, rates), masses)
 
 
@@ -110,8 +110,8 @@ def angular_momentum_size(positions: Tensor, velocities: Tensor, masses: Tensor)
     Returns:
         [replica, time], u A^2/fs.
     """
-    distances: Tensor = torch.linalg.vector_norm(_about_centre(positions, masses), dim=-1)
-    speeds: Tensor = torch.linalg.vector_norm(_about_centre(velocities, masses), dim=-1)
+    distances: Tensor = torch.linalg.vector_norm(about_centre(positions, masses), dim=-1)
+    speeds: Tensor = torch.linalg.vector_norm(about_centre(velocities, masses), dim=-1)
     return (distances * speeds) @ masses.to(positions)
 
 

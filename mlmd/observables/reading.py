@@ -5,13 +5,17 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from mlmd.errors import DataError
+from mlmd.observables.accumulators import SEGMENT_FRAMES
 from mlmd.state import FrameSource, Trajectory
 
 STRETCH_BYTES = 16 * 2**20
 """Positions, velocities and kicks of a stretch."""
 
 GROUP_REPLICAS = 32
-"""Replicas that are read together: fewer replicas at a time leave longer stretches."""
+"""Replicas that are read together at most: fewer replicas at a time leave longer stretches."""
+
+SERIES_BYTES = 32 * 2**20
+"""Series of a run that wait for their spectrum: 32 replicas of the longest segment with one rate, fewer with more."""
 
 
 class Reading:
@@ -22,6 +26,7 @@ class Reading:
         reference: of the same replicas, atoms and steps.
         first: the first frame that is read.
         dt_fs: MD time step.
+        n_rates: numbers of a frame that a spectrum is made of.
 
     Attributes:
         n_frames: frames from ``first`` on.
@@ -33,7 +38,7 @@ class Reading:
     """
 
     def __init__(
-        self, runs: Mapping[str, FrameSource], reference: FrameSource, *, first: int = 0, dt_fs: float
+        self, runs: Mapping[str, FrameSource], reference: FrameSource, *, first: int = 0, dt_fs: float, n_rates: int = 1
     ) -> None:
         self.runs, self.reference, self.first = runs, reference, first
         self.n_frames = len(reference) - first
@@ -49,11 +54,13 @@ class Reading:
         self.n_atoms = start.positions.shape[2]
         self._first_step, self._spacing = int(start.steps[0]), int(start.steps[1] - start.steps[0])
         self.frame_dt_fs = dt_fs * self._spacing
+        bytes_per_replica = 8 * n_rates * min(self.n_frames, SEGMENT_FRAMES)
+        self._group_replicas = max(1, min(GROUP_REPLICAS, SERIES_BYTES // bytes_per_replica))
 
     def groups(self) -> list[slice]:
         """Replicas that are read together."""
         stop = self.reference.n_replicas
-        return [slice(at, min(at + GROUP_REPLICAS, stop)) for at in range(0, stop, GROUP_REPLICAS)]
+        return [slice(at, min(at + self._group_replicas, stop)) for at in range(0, stop, self._group_replicas)]
 
     def stretches(self, group: slice) -> Iterator[tuple[Trajectory, dict[str, Trajectory]]]:
         """The reference's frames and those of every run, in order."""

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from mlmd.errors import DataError
-from mlmd.observables import dynamics, energy, momenta, structure
+from mlmd.observables import dynamics, energy, lines, momenta, structure
 from mlmd.observables.errors import median, require_same_shape
+from mlmd.observables.motion import Motion, PairMotion
 from mlmd.state import Trajectory
 from mlmd.units import FS_PER_PS
 
@@ -34,6 +35,15 @@ POOLED_KEYS = (
 )
 
 
+MODE_KEYS = ("mode_kinetic_error_worst",)
+"""Beyond these, of molecules with more than two atoms."""
+
+
+def pooled_keys(motion: Motion) -> tuple[str, ...]:
+    """Scores that are over the replicas that survived."""
+    return (*POOLED_KEYS, *(MODE_KEYS if motion.has_modes else ()))
+
+
 def _frame_dt_fs(trajectory: Trajectory, dt_fs: float) -> float:
     """Time between frames, refused where it varies: every spectrum and slope would be wrong."""
     if len(trajectory) < 2:
@@ -57,35 +67,41 @@ def vacf_lags(frame_dt_fs: float, n_frames: int) -> int:
     return max(1, min(int(VACF_FS / frame_dt_fs) + 1, n_frames // 2))
 
 
-def _pooled(trajectory: Trajectory, reference: Trajectory, masses: Tensor, frame_dt_fs: float) -> dict[str, float]:
+def _pooled(
+    trajectory: Trajectory, reference: Trajectory, masses: Tensor, frame_dt_fs: float, motion: Motion
+) -> dict[str, float]:
     """Scores of structure, dynamics and momenta over replicas that all survived."""
-    lengths, lengths_ref = structure.bond_lengths(trajectory.positions), structure.bond_lengths(reference.positions)
+    lengths, lengths_ref = motion.lengths(trajectory.positions), motion.lengths(reference.positions)
     n_lags = vacf_lags(frame_dt_fs, len(trajectory))
     correlation, correlation_ref = (dynamics.vacf(run.velocities, masses, n_lags) for run in (trajectory, reference))
-    line, line_ref = (
-        dynamics.line_position_cm1(
-            *dynamics.power_spectrum(dynamics.bond_velocity(run.positions, run.velocities), frame_dt_fs)
-        )
+    spectra, spectra_ref = (
+        lines.line_spectra(motion.follow()(run.positions, run.velocities), motion.lines, frame_dt_fs)
         for run in (trajectory, reference)
     )
     linear_scale = momenta.linear_momentum_scale(reference.velocities, masses)
     linear = momenta.linear_momentum_error(trajectory.velocities, masses, scale=linear_scale)
     angular_scale = momenta.angular_momentum_scale(reference.positions, reference.velocities, masses)
     angular = momenta.angular_momentum_error(trajectory.positions, trajectory.velocities, masses, scale=angular_scale)
-    parts, parts_ref = (
-        momenta.partition_kinetic_energy(run.positions, run.velocities, masses) for run in (trajectory, reference)
-    )
+    parts, parts_ref = (motion.partition(run.positions, run.velocities, masses) for run in (trajectory, reference))
     return {
         "bond_mean_error_A": float(structure.bond_mean_error_A(lengths, lengths_ref)),
         "bond_std_error_A": float(structure.bond_std_error_A(lengths, lengths_ref)),
         "bond_wasserstein_A": float(structure.wasserstein_distance(lengths, lengths_ref)),
         "vacf_error": float(dynamics.vacf_error(correlation, correlation_ref)),
-        "line_shift_cm1": line - line_ref,
+        **line_scores(spectra, spectra_ref, motion),
         "linear_momentum_error": float(linear.max()),
         "angular_momentum_error": float(angular.max()),
         "vibrational_kinetic_error": relative_kinetic(*(float(p.vibrational.mean()) for p in (parts, parts_ref))),
         "rotational_kinetic_error": relative_kinetic(*(float(p.rotational.mean()) for p in (parts, parts_ref))),
     }
+
+
+def line_scores(spectra: lines.LineSpectra, spectra_ref: lines.LineSpectra, motion: Motion) -> dict[str, float]:
+    """What the spectra of a run score against those of the same replicas of the reference."""
+    scores = {"line_shift_cm1": lines.largest_shift_cm1(lines.line_shifts(spectra, spectra_ref, motion.lines))}
+    if motion.has_modes:
+        scores["mode_kinetic_error_worst"] = lines.kinetic_error_worst(spectra, spectra_ref)
+    return scores
 
 
 def relative_kinetic(mean: float, mean_ref: float) -> float:
@@ -102,8 +118,9 @@ def rollout_metrics(
     masses: Tensor,
     dt_fs: float,
     period_fs: float,
+    motion: Motion | None = None,
 ) -> dict[str, float]:
-    """All scores of a diatomic's rollout, by name.
+    """All scores of a molecule's rollout, by name.
 
     A replica with a frame that is not finite has diverged: its energy error is +inf, which the median and the worst
     see. Every other score is over the replicas that survived, against the same replicas of the reference, and NaN
@@ -112,30 +129,34 @@ def rollout_metrics(
     - ``energy_error_median``, ``energy_error_worst``: |<E>_end / <E>_ref - 1|, the last ten whole periods;
     - ``diverged_replicas``: replicas with a frame that is not finite or an energy error above 1;
     - ``energy_drift_meV_per_atom_per_ps`` (signed), ``drift_over_std_kinetic``: median over replicas;
-    - ``bond_mean_error_A``, ``bond_std_error_A``, ``bond_wasserstein_A``: replicas and frames pooled;
+    - ``bond_mean_error_A``, ``bond_std_error_A``, ``bond_wasserstein_A``: bonds, replicas and frames pooled;
     - ``vacf_error``: largest difference over the first ps of lag, or half of a run shorter than 2 ps;
-    - ``line_shift_cm1``: vibrational line of the rollout less that of the reference;
+    - ``line_shift_cm1``: vibrational line of the rollout less that of the reference; of several lines the shift that
+      is largest in size, see `mlmd.observables.lines`;
     - ``linear_momentum_error``, ``angular_momentum_error``: worst replica, in the reference's scale;
     - ``vibrational_kinetic_error``, ``rotational_kinetic_error``: equipartition, mean kinetic energies relative to
-      those of the reference.
+      those of the reference; ``mode_kinetic_error_worst``: of more than two atoms, the worst line's modes.
 
     Args:
-        trajectory: the rollout; positions and velocities [replica, time, 2, xyz], A and A/fs.
+        trajectory: the rollout; positions and velocities [replica, time, atom, xyz], A and A/fs.
         reference: Hamiltonian dynamics from the same initial states, at the same steps.
         potential_energy: of the rollout, from the minimum of the potential [replica, time], eV.
         potential_energy_ref: of the reference, likewise.
-        masses: [2], u.
+        masses: [atom], u.
         dt_fs: MD time step; the time between frames is this times the steps between them.
-        period_fs: vibrational period.
+        period_fs: period of the slowest vibration.
+        motion: what of the molecule is watched; a bond of two atoms if not given.
 
     Raises:
-        DataError: steps or shapes differ, frames are unevenly spaced, not a diatomic, or the reference is not finite.
+        DataError: steps or shapes differ, frames are unevenly spaced, the motion is of other atoms, or the reference is
+            not finite.
     """
     require_same_shape(trajectory.positions, reference.positions, names=("rollout", "reference"))
     require_same_shape(trajectory.positions[..., 0, 0], potential_energy, names=("rollout", "potential_energy"))
     require_same_shape(potential_energy, potential_energy_ref, names=("potential_energy", "potential_energy_ref"))
     if not torch.equal(trajectory.steps, reference.steps):
         raise DataError("rollout and reference hold frames of different steps; store both every same k-th step")
+    motion = PairMotion() if motion is None else motion
     frame_dt_fs = _frame_dt_fs(trajectory, dt_fs)
     n_frames, n_atoms = len(trajectory), trajectory.positions.shape[2]
 
@@ -159,10 +180,10 @@ def rollout_metrics(
         "drift_over_std_kinetic": float(median(relative_drift)),
     }
     if not bool(survived.any()):
-        return scores | dict.fromkeys(POOLED_KEYS, float("nan"))
+        return scores | dict.fromkeys(pooled_keys(motion), float("nan"))
     if not bool(survived.all()):
         trajectory, reference = _keep(trajectory, survived), _keep(reference, survived)
-    return scores | _pooled(trajectory, reference, masses, frame_dt_fs)
+    return scores | _pooled(trajectory, reference, masses, frame_dt_fs, motion)
 
 
 def _keep(trajectory: Trajectory, replicas: Tensor) -> Trajectory:

@@ -1,4 +1,6 @@
-"""The bond length and its distribution."""
+"""Bond lengths and their distribution."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -40,6 +42,42 @@ def bond_lengths(positions: Tensor) -> Tensor:
     """
     lengths: Tensor = torch.linalg.vector_norm(bond_vectors(positions), dim=-1)
     return lengths
+
+
+def pair_lengths(positions: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
+    """Distances |r_j - r_i| of pairs of atoms.
+
+    Args:
+        positions: [..., atom, xyz], A.
+        pairs: the atoms i, j of each.
+
+    Returns:
+        [..., pair], A.
+    """
+    lengths: Tensor = torch.linalg.vector_norm(_between(positions, pairs), dim=-1)
+    return lengths
+
+
+def pair_rates(positions: Tensor, velocities: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
+    """Rates of the distances of pairs of atoms, (r_j - r_i) . (v_j - v_i) / |r_j - r_i|.
+
+    Args:
+        positions: [..., atom, xyz], A.
+        velocities: on-step velocities, same shape, A/fs.
+        pairs: the atoms i, j of each.
+
+    Returns:
+        [..., pair], A/fs.
+    """
+    apart = _between(positions, pairs)
+    along = (apart * _between(velocities, pairs)).sum(dim=-1)
+    rates: Tensor = along / torch.linalg.vector_norm(apart, dim=-1)
+    return rates
+
+
+def _between(of_atoms: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
+    first, second = ([pair[side] for pair in pairs] for side in (0, 1))
+    return of_atoms[..., second, :] - of_atoms[..., first, :]
 
 
 def bond_mean_error_A(lengths: Tensor, lengths_ref: Tensor) -> Tensor:

@@ -8,25 +8,37 @@ of every run, 16 MiB of frames, and some ten times that of what is computed from
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 
 import torch
 from torch import Tensor
 
-from mlmd.observables import dynamics, energy, momenta, structure
+from mlmd.observables import dynamics, energy, momenta
 from mlmd.observables.accumulators import Moments
-from mlmd.observables.curves import BondView, DynamicsView, EnergyView, RolloutCurves, StartView, bond_at_end
+from mlmd.observables.curves import (
+    BondView,
+    DynamicsView,
+    EnergyView,
+    LineView,
+    RolloutCurves,
+    StartView,
+    bond_at_end,
+)
 from mlmd.observables.errors import median
 from mlmd.observables.first_reading import FirstReading, Potential
+from mlmd.observables.lines import LineShift, line_shifts, reference_lines
+from mlmd.observables.motion import Motion, PairMotion
 from mlmd.observables.reading import Reading
 from mlmd.observables.rollout import (
     DIVERGED_ENERGY_ERROR,
-    POOLED_KEYS,
     error_window_frames,
+    line_scores,
+    pooled_keys,
     relative_kinetic,
     vacf_lags,
 )
 from mlmd.observables.second_reading import SecondReading
-from mlmd.observables.tally import Judging, Tally, pooled_moments
+from mlmd.observables.tally import EnergySampling, Judging, Tally, pooled_moments
 from mlmd.state import FrameSource
 from mlmd.units import FS_PER_PS
 
@@ -53,32 +65,45 @@ def survey_rollouts(
     dt_fs: float,
     period_fs: float,
     first: int = 0,
+    motion: Motion | None = None,
+    energy_every: int = 1,
 ) -> RolloutSurvey:
-    """Judge runs of diatomics in a memory that does not depend on their length.
+    """Judge runs of a molecule in a memory that does not depend on their length.
+
+    Energies judge and are nobody's force calls, but they cost as much. With ``energy_every`` k the potential is asked
+    for every k-th frame only, the last among them: errors, windows, trend and curves of the energy are then of these
+    frames, everything else is of all. Verlet's total energy oscillates twice a period of every vibration; a k that
+    falls into step with one shifts the mean by up to its amplitude.
 
     Args:
         runs: rollouts by name, on the CPU.
         reference: Hamiltonian dynamics from the same initial states, at the same steps.
         potential: energies that only judge.
-        masses: [2], u.
+        masses: [atom], u.
         dt_fs: MD time step; the time between frames is this times the steps between them.
-        period_fs: vibrational period.
+        period_fs: period of the slowest vibration.
         first: the first frame that is judged.
+        motion: what of the molecule is watched; a bond of two atoms if not given.
+        energy_every: frames from one potential energy to the next.
 
     Raises:
-        DataError: steps or shapes differ, frames are unevenly spaced, not a diatomic, or the reference is not finite.
+        ConfigError: fewer than two energies are left.
+        DataError: steps or shapes differ, frames are unevenly spaced, the motion is of other atoms, or the reference is
+            not finite.
     """
-    reading = Reading(runs, reference, first=first, dt_fs=dt_fs)
+    motion = PairMotion() if motion is None else motion
+    reading = Reading(runs, reference, first=first, dt_fs=dt_fs, n_rates=motion.n_modes)
+    sampling = EnergySampling(reading.n_frames, reading.frame_dt_fs, energy_every)
     judging = Judging(
-        reading.n_frames,
-        reading.frame_dt_fs,
-        error_window_frames(period_fs, reading.frame_dt_fs, reading.n_frames),
+        sampling,
+        error_window_frames(period_fs, sampling.dt_fs, sampling.n_energies),
         vacf_lags(reading.frame_dt_fs, reading.n_frames),
         masses.double(),
+        motion,
     )
     found = FirstReading(reading, judging, potential)
-    sampled = SecondReading(reading, found)
-    scores = {name: _scores(name, reading, found, sampled) for name in runs}
+    sampled = SecondReading(reading, found, motion)
+    scores = {name: _scores(name, reading, judging, found, sampled) for name in runs}
     return RolloutSurvey(scores, _curves(reading, judging, found, sampled))
 
 
@@ -93,25 +118,27 @@ def _end_errors(name: str, found: FirstReading) -> Tensor:
     return torch.where(torch.cat(found.survived[name]), _energy_errors(name, found)[:, -1], torch.inf)
 
 
-def _scores(name: str, reading: Reading, found: FirstReading, sampled: SecondReading) -> dict[str, float]:
-    run = found.runs[name]
+def _scores(
+    name: str, reading: Reading, judging: Judging, found: FirstReading, sampled: SecondReading
+) -> dict[str, float]:
+    run, sampling = found.runs[name], judging.sampling
     errors = _end_errors(name, found)
     slope = found.of_survivors(name, run, lambda each: each.trend.slope)
     spread = found.of_survivors(name, run, lambda each: each.kinetic.variance.sqrt())
-    drift = energy.drift_of_slope(slope, frame_dt_fs=reading.frame_dt_fs, n_atoms=reading.n_atoms)
+    drift = energy.drift_of_slope(slope, frame_dt_fs=sampling.dt_fs, n_atoms=reading.n_atoms)
     scores = {
         "energy_error_median": float(median(errors)),
         "energy_error_worst": float(errors.max()),
         "diverged_replicas": float((errors > DIVERGED_ENERGY_ERROR).sum()),
         "energy_drift_meV_per_atom_per_ps": float(median(drift)),
-        "drift_over_std_kinetic": float(median((slope * (reading.n_frames - 1)).abs() / spread)),
+        "drift_over_std_kinetic": float(median((slope * (sampling.n_energies - 1)).abs() / spread)),
     }
     if name not in sampled.distances:
-        return scores | dict.fromkeys(POOLED_KEYS, float("nan"))
-    return scores | _pooled(name, found, sampled)
+        return scores | dict.fromkeys(pooled_keys(judging.motion), float("nan"))
+    return scores | _pooled(name, judging, found, sampled)
 
 
-def _pooled(name: str, found: FirstReading, sampled: SecondReading) -> dict[str, float]:
+def _pooled(name: str, judging: Judging, found: FirstReading, sampled: SecondReading) -> dict[str, float]:
     """Scores of structure, dynamics and momenta over the replicas that survived."""
     run, true, kept = found.runs[name], found.true, found.survived[name]
 
@@ -126,7 +153,7 @@ def _pooled(name: str, found: FirstReading, sampled: SecondReading) -> dict[str,
     (rotational, _), (rotational_ref, _) = pooled(lambda each: each.rotational)
     n_survivors = found.n_survivors(name)
     correlation, correlation_ref = (sums / n_survivors for sums in found.correlations[name])
-    line, line_ref = (dynamics.line_position_cm1(*spectrum.result()) for spectrum in sampled.spectra[name])
+    spectra, spectra_ref = (each.result() for each in sampled.spectra[name])
     linear = momenta.relative_change(
         found.of_survivors(name, run, lambda each: each.linear_change),
         found.of_survivors(name, true, lambda each: each.linear_scale),
@@ -140,7 +167,7 @@ def _pooled(name: str, found: FirstReading, sampled: SecondReading) -> dict[str,
         "bond_std_error_A": abs(std - std_ref),
         "bond_wasserstein_A": sampled.distances[name].value,
         "vacf_error": float(dynamics.vacf_error(correlation, correlation_ref)),
-        "line_shift_cm1": line - line_ref,
+        **line_scores(spectra, spectra_ref, judging.motion),
         "linear_momentum_error": float(linear.max()),
         "angular_momentum_error": float(angular.max()),
         "vibrational_kinetic_error": relative_kinetic(vibrational, vibrational_ref),
@@ -149,28 +176,31 @@ def _pooled(name: str, found: FirstReading, sampled: SecondReading) -> dict[str,
 
 
 def _curves(reading: Reading, judging: Judging, found: FirstReading, sampled: SecondReading) -> RolloutCurves:
-    wavenumbers, power_ref = sampled.spectrum_ref.result()
+    motion, sampling = judging.motion, judging.sampling
+    spectra_ref = sampled.spectrum_ref.result()
+    power_ref = spectra_ref.total(motion.lines)
     correlation_ref = found.correlation_ref / reading.reference.n_replicas
 
     def dynamics_of(name: str) -> DynamicsView:
         if name not in sampled.spectra:
             return DynamicsView(torch.full_like(correlation_ref, torch.nan), torch.full_like(power_ref, torch.nan))
         correlation = found.correlations[name][0] / found.n_survivors(name)
-        return DynamicsView(correlation, sampled.spectra[name][0].result()[1])
+        return DynamicsView(correlation, sampled.spectra[name][0].result().total(motion.lines))
 
     def bond_of(source: FrameSource, groups: Sequence[Tally], counts: Tensor) -> BondView:
         widths = sampled.edges.diff()
-        first = groups[0].lengths
+        first = groups[0].first_length
         return BondView(
-            *bond_at_end(source, reading.frame_dt_fs, first=reading.first),
+            *bond_at_end(source, reading.frame_dt_fs, motion, first=reading.first),
             sampled.edges,
-            counts / (source.n_replicas * reading.n_frames * widths),
+            counts / (source.n_replicas * reading.n_frames * motion.n_bonds * widths),
             (float(first.lowest[0]), float(first.highest[0])),
             source.n_replicas,
             sum(int(each.lost_bond.sum()) for each in groups),
+            motion.first_bond,
         )
 
-    time_ps = found.true[0].windows.centres * reading.frame_dt_fs / FS_PER_PS
+    time_ps = (sampling.first * reading.frame_dt_fs + found.true[0].windows.centres * sampling.dt_fs) / FS_PER_PS
 
     def energies_of(groups: Sequence[Tally]) -> EnergyView:
         kinetic = torch.cat([each.kinetic_windows.means for each in groups])
@@ -178,7 +208,7 @@ def _curves(reading: Reading, judging: Judging, found: FirstReading, sampled: Se
 
     return RolloutCurves(
         n_frames=reading.n_frames,
-        start=_start(reading, found),
+        start=_start(reading, motion, found),
         end_errors={name: _end_errors(name, found) for name in reading.runs},
         energy_errors={name: (time_ps, _energy_errors(name, found)) for name in reading.runs},
         energy_ref=energies_of(found.true),
@@ -186,16 +216,29 @@ def _curves(reading: Reading, judging: Judging, found: FirstReading, sampled: Se
         bond_ref=bond_of(reading.reference, found.true, sampled.counts_ref),
         bonds={name: bond_of(run, found.runs[name], sampled.counts[name]) for name, run in reading.runs.items()},
         lag_fs=reading.frame_dt_fs * torch.arange(judging.n_lags, dtype=torch.float64),
-        wavenumbers=wavenumbers,
+        wavenumbers=spectra_ref.wavenumbers,
         dynamics_ref=DynamicsView(correlation_ref, power_ref),
         dynamics={name: dynamics_of(name) for name in reading.runs},
+        lines=_lines(reading, motion, sampled) if motion.has_modes else (),
     )
 
 
-def _start(reading: Reading, found: FirstReading) -> StartView:
+def _lines(reading: Reading, motion: Motion, sampled: SecondReading) -> tuple[LineView, ...]:
+    positions = reference_lines(sampled.spectrum_ref.result(), motion.lines)
+    nothing = [LineShift(nan, nan)] * len(motion.lines)
+    by_run = dict.fromkeys(reading.runs, nothing)
+    for name, (run, true) in sampled.spectra.items():
+        by_run[name] = line_shifts(run.result(), true.result(), motion.lines)
+    return tuple(
+        LineView(line, position, {name: shifts[index] for name, shifts in by_run.items()})
+        for index, (line, position) in enumerate(zip(motion.lines, positions, strict=True))
+    )
+
+
+def _start(reading: Reading, motion: Motion, found: FirstReading) -> StartView:
     frame = reading.reference.frames(reading.first, reading.first + 1)
     return StartView(
-        structure.bond_lengths(frame.positions)[:, 0],
-        dynamics.bond_velocity(frame.positions, frame.velocities)[:, 0],
+        motion.lengths(frame.positions)[:, 0, 0],
+        motion.first_rate(frame.positions, frame.velocities)[:, 0],
         torch.cat([group.total.mean for group in found.true]),
     )

@@ -6,9 +6,57 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mlmd.observables import energy, momenta, structure
+from mlmd.errors import ConfigError
+from mlmd.observables import energy, momenta
 from mlmd.observables.accumulators import Autocorrelation, Moments, Trend, WindowMeans
+from mlmd.observables.motion import Motion
 from mlmd.state import Trajectory
+
+
+@dataclass(frozen=True)
+class EnergySampling:
+    """Frames that are judged, and every k-th of them, the last among them, for what needs a potential energy.
+
+    Attributes:
+        n_frames: frames that are judged.
+        frame_dt_fs: time between two of them.
+        every: k; 1 for all.
+
+    Raises:
+        ConfigError: no positive number, or fewer than two energies.
+    """
+
+    n_frames: int
+    frame_dt_fs: float
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ConfigError(f"energy_every = {self.every} must be at least 1")
+        if self.n_energies < 2:
+            raise ConfigError(
+                f"energy_every = {self.every} leaves one energy of {self.n_frames} judged frames, and judging needs "
+                "two; lower it"
+            )
+
+    @property
+    def n_energies(self) -> int:
+        """Frames with an energy."""
+        return 1 + (self.n_frames - 1) // self.every
+
+    @property
+    def dt_fs(self) -> float:
+        """Time between two energies."""
+        return self.every * self.frame_dt_fs
+
+    @property
+    def first(self) -> int:
+        """The first frame with an energy."""
+        return (self.n_frames - 1) % self.every
+
+    def within(self, start: int) -> slice:
+        """Frames with an energy in a stretch that begins with frame ``start``."""
+        return slice((self.first - start) % self.every, None, self.every)
 
 
 @dataclass(frozen=True)
@@ -16,18 +64,18 @@ class Judging:
     """What is known of a run before it is read.
 
     Attributes:
-        n_frames: frames that are judged.
-        frame_dt_fs: time between two of them.
-        window_frames: frames in a window of the energy error.
+        sampling: frames, and those of them whose potential energy is asked for.
+        window_energies: energies in a window of the energy error.
         n_lags: lags of the autocorrelation function.
         masses: [atom], u.
+        motion: what of the molecule is watched.
     """
 
-    n_frames: int
-    frame_dt_fs: float
-    window_frames: int
+    sampling: EnergySampling
+    window_energies: int
     n_lags: int
     masses: Tensor
+    motion: Motion
 
 
 class Tally(ABC):
@@ -39,33 +87,43 @@ class Tally(ABC):
 
     Attributes:
         total: total energy, eV.
-        lengths: bond length, A.
+        lengths: lengths of all bonds together, A.
+        first_length: length of the first bond, A.
         vibrational: vibrational kinetic energy, eV.
         rotational: rotational kinetic energy, eV.
         windows: total energy in windows, eV.
-        kinetic_windows: kinetic energy in the same windows, eV.
+        kinetic_windows: kinetic energy in the same windows and frames, eV.
     """
 
     def __init__(self, judging: Judging, n_replicas: int) -> None:
-        self._masses = judging.masses
+        self._masses, self._motion, self._sampling = judging.masses, judging.motion, judging.sampling
         self.windows, self.kinetic_windows = (
-            WindowMeans(n_replicas, judging.n_frames, judging.window_frames) for _ in range(2)
+            WindowMeans(n_replicas, judging.sampling.n_energies, judging.window_energies) for _ in range(2)
         )
-        self.total, self.lengths, self.vibrational, self.rotational = (Moments(n_replicas) for _ in range(4))
+        self.total, self.lengths, self.first_length = (Moments(n_replicas) for _ in range(3))
+        self.vibrational, self.rotational = (Moments(n_replicas) for _ in range(2))
         self._autocorrelation: Autocorrelation | None = Autocorrelation(judging.masses, judging.n_lags)
         self._all_finite = torch.ones(n_replicas, dtype=torch.bool)
+        self._seen = 0
 
     def update(self, frames: Trajectory, potential_energy: Tensor) -> None:
-        """Take the next frames and their potential energy [replica, time], eV."""
+        """Take the next frames and the potential energy of those that have one [replica, energy], eV."""
         positions, velocities = frames.positions, frames.velocities
         kinetic = energy.kinetic_energy(velocities, self._masses)
-        total = potential_energy + kinetic
-        self._all_finite &= total.isfinite().all(dim=1) & positions.isfinite().flatten(start_dim=1).all(dim=1)
-        self.total.update(total)
-        self.windows.update(total)
-        self.kinetic_windows.update(kinetic)
-        self.lengths.update(structure.bond_lengths(positions))
-        parts = momenta.partition_kinetic_energy(positions, velocities, self._masses)
+        sampled = kinetic[:, self._sampling.within(self._seen)]
+        self._seen += kinetic.shape[1]
+        total = potential_energy + sampled
+        self._all_finite &= total.isfinite().all(dim=1) & kinetic.isfinite().all(dim=1)
+        self._all_finite &= positions.isfinite().flatten(start_dim=1).all(dim=1)
+        # A stretch may lie between two energies.
+        if total.shape[1]:
+            self.total.update(total)
+            self.windows.update(total)
+            self.kinetic_windows.update(sampled)
+        lengths = self._motion.lengths(positions)
+        self.lengths.update(lengths.flatten(start_dim=1))
+        self.first_length.update(lengths[..., 0])
+        parts = self._motion.partition(positions, velocities, self._masses)
         self.vibrational.update(parts.vibrational)
         self.rotational.update(parts.rotational)
         if self._autocorrelation is not None:
@@ -74,7 +132,7 @@ class Tally(ABC):
 
     @abstractmethod
     def _take(self, frames: Trajectory, total: Tensor, kinetic: Tensor) -> None:
-        """What is asked beyond; energies are [replica, time], eV."""
+        """What is asked beyond; energies are [replica, energy] and [replica, time], eV."""
 
     def take_correlation(self) -> Tensor:
         """The velocity autocorrelation function [replica, lag]; what it was made of is forgotten."""
@@ -107,14 +165,15 @@ class RunTally(Tally):
     def __init__(self, judging: Judging, n_replicas: int) -> None:
         super().__init__(judging, n_replicas)
         self.kinetic = Moments(n_replicas)
-        self.trend = Trend(n_replicas, judging.n_frames)
+        self.trend = Trend(n_replicas, judging.sampling.n_energies)
         self._start: tuple[Tensor, Tensor] | None = None
         self.linear_change = torch.zeros(n_replicas, dtype=torch.float64)
         self.angular_change = torch.zeros_like(self.linear_change)
 
     def _take(self, frames: Trajectory, total: Tensor, kinetic: Tensor) -> None:
         self.kinetic.update(kinetic)
-        self.trend.update(total)
+        if total.shape[1]:
+            self.trend.update(total)
         linear = momenta.linear_momentum(frames.velocities, self._masses)
         angular = momenta.angular_momentum(frames.positions, frames.velocities, self._masses)
         if self._start is None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor
-from mlmd.observables import RolloutCurves, RolloutSurvey, survey_rollouts
+from mlmd.observables import RolloutCurves, RolloutSurvey, motion_of, survey_rollouts
 from mlmd.propagation import EagerEngine, Engine, Injection, Propagator, reference_propagator
 from mlmd.state import FrameSource, Trajectory
 from mlmd.systems import System
@@ -32,6 +32,7 @@ class RolloutPlan:
         n_replicas: held-out replicas.
         start_step: Hamiltonian steps before ML takes over.
         engine: advances the learned stretches; the rollouts take turns with it.
+        energy_every: judged frames from one potential energy to the next, see `survey_rollouts`.
 
     Raises:
         ConfigError: a number is too small.
@@ -42,13 +43,19 @@ class RolloutPlan:
     n_replicas: int
     start_step: int
     engine: Engine = field(default_factory=EagerEngine)
+    energy_every: int = 1
 
     def __post_init__(self) -> None:
         # One frame has no slope and no spectrum.
-        for name, least in (("n_steps", 2), ("n_replicas", 1), ("start_step", 1)):
+        for name, least in (("n_steps", 2), ("n_replicas", 1), ("start_step", 1), ("energy_every", 1)):
             value = getattr(self, name)
             if value is None or value < least:
                 raise ConfigError(f"rollout.{name} = {value} must be at least {least}")
+        if self.energy_every >= self.n_steps:
+            raise ConfigError(
+                f"rollout.energy_every = {self.energy_every} leaves one energy of {self.n_steps} steps, and judging "
+                "needs two; lower it"
+            )
 
 
 @dataclass(frozen=True)
@@ -126,18 +133,18 @@ def run_rollouts(
         )
         propagator.start(*initial)
         propagator.advance(plan.start_step, every=plan.start_step + 1)
-        results[name] = _propagate_and_judge(propagator, name, reference, plan.n_steps, progress)
+        results[name] = _propagate_and_judge(propagator, name, reference, plan, progress)
     return results
 
 
 def _propagate_and_judge(
-    propagator: Propagator, name: str, reference: Trajectory, n_steps: int, progress: Progress
+    propagator: Propagator, name: str, reference: Trajectory, plan: RolloutPlan, progress: Progress
 ) -> RolloutResult:
     """The frames end with this function, before the next rollout needs the room."""
     began = time.perf_counter()
-    trajectory = _advance(propagator, n_steps, name, progress)
+    trajectory = _advance(propagator, plan.n_steps, name, progress)
     wall_s = time.perf_counter() - began
-    survey = survey_system({name: trajectory}, reference, propagator.system)
+    survey = survey_system({name: trajectory}, reference, propagator.system, energy_every=plan.energy_every)
     return RolloutResult(
         metrics=survey.scores[name] | rollout_counts(propagator),
         curves=survey.curves,
@@ -160,7 +167,12 @@ def rollout_counts(propagator: Propagator) -> dict[str, float]:
 
 
 def survey_system(
-    runs: Mapping[str, FrameSource], reference: FrameSource, system: System, *, first: int = 0
+    runs: Mapping[str, FrameSource],
+    reference: FrameSource,
+    system: System,
+    *,
+    first: int = 0,
+    energy_every: int = 1,
 ) -> RolloutSurvey:
     """Scores and curves of rollouts of a system, of any length, in bounded memory; see `survey_rollouts`.
 
@@ -169,6 +181,11 @@ def survey_system(
         reference: of the same steps from the same initial states.
         system: what was simulated.
         first: the first frame that is judged.
+        energy_every: frames from one potential energy to the next; more than 1 where the Hamiltonian is expensive.
+
+    Raises:
+        ConfigError: fewer than two energies are left, or a system of more than two atoms has no normal modes.
+        DataError: runs and reference do not fit together, or the reference is not finite.
     """
     return survey_rollouts(
         runs,
@@ -176,8 +193,10 @@ def survey_system(
         lambda positions: system.hamiltonian.energy_and_forces(positions)[0],
         masses=system.masses(),
         dt_fs=system.dt_fs,
-        period_fs=system.period_fs,
+        period_fs=system.slowest_period_fs,
         first=first,
+        motion=motion_of(system),
+        energy_every=energy_every,
     )
 
 

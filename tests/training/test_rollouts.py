@@ -34,9 +34,9 @@ def frames(monkeypatch):
     """Frames of each rollout as they are judged, by schedule, of the last call."""
     seen, survey = {}, rollouts_module.survey_system
 
-    def look(runs, reference, system):
+    def look(runs, reference, system, **options):
         seen.update(runs)
-        return survey(runs, reference, system)
+        return survey(runs, reference, system, **options)
 
     monkeypatch.setattr(rollouts_module, "survey_system", look)
     return seen
@@ -123,11 +123,11 @@ def test_a_replica_that_diverges_is_reported_and_the_rest_goes_on(
 def test_no_rollout_is_in_memory_when_the_next_begins(exact, hcl_harmonic, rotating_states, monkeypatch):
     alive, most, survey = weakref.WeakSet(), [0], rollouts_module.survey_system
 
-    def count(runs, reference, system):
+    def count(runs, reference, system, **options):
         gc.collect()
         alive.update(run.positions for run in runs.values())
         most[0] = max(most[0], len(alive))
-        return survey(runs, reference, system)
+        return survey(runs, reference, system, **options)
 
     monkeypatch.setattr(rollouts_module, "survey_system", count)
     _, results = rollouts(exact, hcl_harmonic, rotating_states(hcl_harmonic))
