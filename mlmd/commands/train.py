@@ -33,8 +33,10 @@ from mlmd.commands.trainer import (
     quiet_lightning,
 )
 from mlmd.config import build
+from mlmd.data.file_plan import FilePlan
 from mlmd.data.generation import draw_initial, reference_data
 from mlmd.data.module import TrajectoryDataModule
+from mlmd.data.own_data import own_data
 from mlmd.errors import ConfigError, DataError
 from mlmd.models import VelocityPredictor
 from mlmd.observables import merge_curves
@@ -45,6 +47,9 @@ from mlmd.reporting.style import RunLabel
 from mlmd.state import Trajectory
 from mlmd.systems import Regime, System
 from mlmd.training import PredictorModule, RolloutPlan, RolloutValidation, TrainingClock
+
+DATA_FILE = "data.json"
+"""Where training data comes from, if from files."""
 
 MAPE_THRESHOLD_OF_RMS = 0.01
 """Velocity components below this part of the root mean square stay out of the MAPE, which is unbounded near zero."""
@@ -83,7 +88,7 @@ def train(values: Values, *, folder: str, overrides: list[str], began: float | N
         say(_headline(values, system, predictor))
         files.begin()
 
-    splits = _data(values, system, regime, files)
+    splits, n_data_calls = _data(values, system, regime, files, predictor)
     features, targets = predictor.training_pairs(splits["train"])
     batches = build(values["data"]["batches"], "data.batches")
     predictor.scaling.fit(features.flatten(0, 1), targets.flatten(0, 1), noise=batches.noise)
@@ -134,7 +139,7 @@ def train(values: Values, *, folder: str, overrides: list[str], began: float | N
         metrics |= {
             "val/best": float(trainer.checkpoint_callback.best_model_score),  # type: ignore[union-attr]  # of "best"
             "test/velocity_mape_threshold_A_per_fs": module.mape.threshold,
-            "cost/data_force_calls": sum(split.n_replicas * len(split) for split in splits.values()),
+            "cost/data_force_calls": n_data_calls,
             "cost/train_s": train_s,
             **clock.costs(),
             "cost/rollout_reference_s": rollout_callback.test_reference_s,
@@ -162,8 +167,13 @@ def _resumed_values(resume: str, overrides: list[str]) -> Values:
     return read_config(Path(resume)) | {"resume": resume}
 
 
-def _data(values: Values, system: System, regime: Regime, files: RunFiles) -> dict[str, Trajectory]:
+def _data(
+    values: Values, system: System, regime: Regime, files: RunFiles, predictor: VelocityPredictor
+) -> tuple[dict[str, Trajectory], int]:
+    """The splits, and the force calls that they cost: none where they come from files."""
     plan = build(values["data"]["trajectories"], "data.trajectories")
+    if isinstance(plan, FilePlan):
+        return _own_data(plan, system, files, n_history=predictor.n_history), 0
     cache = values["data"]["cache"]
     began = time.perf_counter()
     splits = reference_data(
@@ -179,7 +189,19 @@ def _data(values: Values, system: System, regime: Regime, files: RunFiles) -> di
         counts = ", ".join(f"{name} {split.n_replicas}" for name, split in splits.items())
         took = time.perf_counter() - began
         say(f"data: {counts} trajectories of {plan.n_steps} steps of {system.dt_fs} fs ({took:.1f} s)")
-    return splits
+    return splits, sum(split.n_replicas * len(split) for split in splits.values())
+
+
+def _own_data(plan: FilePlan, system: System, files: RunFiles, *, n_history: int) -> dict[str, Trajectory]:
+    """The splits from a user's files; the run's ``data.json`` says which, and a resumed run insists on them."""
+    data = own_data(plan, system, n_history=n_history)
+    if files.values["resume"] is not None:
+        data.require_sources_of(files.folder / DATA_FILE)
+    if files.is_main:
+        data.write(files.folder / DATA_FILE)
+        for line in (data.describe(), *data.notes):
+            say(f"data: {line}")
+    return data.splits
 
 
 def _rollout_callback(values: Values, system: System, regime: Regime) -> RolloutValidation:

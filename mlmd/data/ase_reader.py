@@ -1,0 +1,196 @@
+"""Trajectory files of any program, read through ASE frame by frame and refused by name where they hold no free motion.
+
+What is refused: files that are empty, truncated or of no known format, atoms that change in number, order or mass,
+constraints, periodic cells, numbers that are not finite.
+"""
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlmd.errors import DataError
+from mlmd.files import require_readable_file
+
+VELOCITY_ARRAYS = ("velocities", "velocity", "vel", "velo")
+"""Columns that other programs name so; ASE itself keeps momenta."""
+
+_PLAIN_TEXT = (".xyz", ".extxyz")
+
+
+@dataclass(frozen=True)
+class FileFrames:
+    """The frames of one file, as they stand in it.
+
+    Attributes:
+        path: the file.
+        symbols: element symbols.
+        masses_u: masses, u: the file's, else the standard atomic weights that ASE assumes.
+        has_masses: whether they are the file's.
+        positions: float64 [time, atom, xyz], A.
+        velocities: the same shape, A/fs if their unit is what it should be; None where a frame has none.
+        from_momenta: whether velocities come from ASE's momenta, in ASE's unit, rather than from a column of their own.
+        forces: the same shape, eV/A; None where a frame has none.
+        steps: MD step by frame, as ``step`` in the info says, int64 [time].
+        times_fs: time by frame, as ``time_fs`` says, float64 [time], fs.
+        times: time by frame in an unknown unit, as ``time`` says, float64 [time].
+    """
+
+    path: Path
+    symbols: tuple[str, ...]
+    masses_u: tuple[float, ...]
+    has_masses: bool
+    positions: Tensor
+    velocities: Tensor | None
+    from_momenta: bool
+    forces: Tensor | None
+    steps: Tensor | None
+    times_fs: Tensor | None
+    times: Tensor | None
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return self.positions.shape[0]
+
+    @property
+    def masses(self) -> Tensor:
+        """Masses as float64 [atom, 1], u."""
+        return torch.tensor(self.masses_u, dtype=torch.float64).unsqueeze(-1)
+
+
+def read_frames(path: str | Path) -> FileFrames:
+    """Read all frames of a trajectory file that ASE reads.
+
+    Args:
+        path: extended XYZ, ``.traj``, or any other format of ``ase.io``.
+
+    Raises:
+        DataError: it is missing, empty, truncated or of no known format, or holds what the module's description names.
+    """
+    path = Path(path)
+    require_readable_file(path, kind="trajectory file")
+    if path.stat().st_size == 0:
+        raise DataError(f"cannot read {path}: it is empty, it holds no frame; check the path or copy it again")
+    images: list[Any] = []
+    for atoms in _images(path):
+        _check_frame(atoms, images[0] if images else atoms, f"{path}: frame {len(images)}")
+        images.append(atoms)
+    _check_end(path, len(images))
+    first, from_momenta = images[0], all(atoms.has("momenta") for atoms in images)
+    return FileFrames(
+        path=path,
+        symbols=tuple(first.get_chemical_symbols()),
+        masses_u=tuple(float(mass) for mass in first.get_masses()),
+        has_masses=first.has("masses"),
+        positions=_stacked([atoms.positions for atoms in images]),
+        velocities=_of_all([_velocities(atoms, from_momenta=from_momenta) for atoms in images], path, "velocities"),
+        from_momenta=from_momenta,
+        forces=_of_all([_forces(atoms) for atoms in images], path, "forces"),
+        steps=_info(images, "step", torch.int64),
+        times_fs=_info(images, "time_fs", torch.float64),
+        times=_info(images, "time", torch.float64),
+    )
+
+
+def _images(path: Path) -> Iterator[Any]:
+    """ASE's atoms, frame by frame; whatever its reader fails with becomes one line that counts the whole frames."""
+    import ase.io
+    from ase.io.formats import UnknownFileTypeError
+
+    images = ase.io.iread(path, ":", do_not_split_by_at_sign=True)
+    for n_read in itertools.count():
+        try:
+            with warnings.catch_warnings():
+                # Readers warn of what they skip; nothing that is skipped is needed.
+                warnings.simplefilter("ignore")
+                atoms = next(images)
+        except StopIteration:
+            if n_read == 0:
+                raise DataError(f"cannot read {path}: it holds no frame; check the path or copy it again") from None
+            return
+        except UnknownFileTypeError as error:
+            raise DataError(
+                f"cannot read {path}: it is in no format that ASE knows; name it .extxyz or .traj"
+            ) from error
+        except Exception as error:
+            raise DataError(_truncated(path, n_read)) from error
+        yield atoms
+
+
+def _truncated(path: Path, n_whole: int) -> str:
+    cure = f", or keep those alone (ase.io.read takes index=':{n_whole}')" if n_whole else ""
+    return f"cannot read {path}: it is truncated or damaged after {n_whole} whole frames; copy it again{cure}"
+
+
+def _check_end(path: Path, n_read: int) -> None:
+    """Refuse a text whose last line has no end: half a number is read as a whole one."""
+    if path.suffix.lower() not in _PLAIN_TEXT:
+        return
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        if file.read(1) not in b"\r\n":
+            raise DataError(_truncated(path, n_read - 1))
+
+
+def _check_frame(atoms: Any, first: Any, where: str) -> None:
+    """Refuse a frame that does not belong to the free motion of the same molecule."""
+    if len(atoms) != len(first):
+        raise DataError(f"{where} has {len(atoms)} atoms, the first has {len(first)}; give one molecule a file")
+    if (atoms.numbers != first.numbers).any():
+        atom = int((atoms.numbers != first.numbers).argmax())
+        was, now = first.get_chemical_symbols()[atom], atoms.get_chemical_symbols()[atom]
+        raise DataError(f"{where}: atom {atom} is {now}, in the first frame it is {was}; keep the order of the atoms")
+    if not np.allclose(atoms.get_masses(), first.get_masses(), rtol=1e-9):
+        raise DataError(f"{where}: its masses differ from those of the first frame; keep the order of the atoms")
+    if atoms.constraints:
+        names = ", ".join(sorted({type(constraint).__name__ for constraint in atoms.constraints}))
+        raise DataError(f"{where} has constraints ({names}); mlmd learns free motion: run the MD without them")
+    if atoms.pbc.any():
+        raise DataError(
+            f"{where} is periodic (pbc {atoms.pbc.tolist()}); mlmd learns free molecules: if this is one in a box, "
+            "never wrapped, write the file anew with atoms.pbc = False and no cell"
+        )
+    if not np.isfinite(atoms.positions).all():
+        atom = int((~np.isfinite(atoms.positions)).any(axis=1).argmax())
+        raise DataError(f"{where}: the position of atom {atom} is no number; leave out the frames from there on")
+
+
+def _velocities(atoms: Any, *, from_momenta: bool) -> Any:
+    from ase import units
+
+    if from_momenta:
+        return atoms.get_velocities() * units.fs
+    return next((atoms.arrays[name] for name in VELOCITY_ARRAYS if name in atoms.arrays), None)
+
+
+def _forces(atoms: Any) -> Any:
+    return None if atoms.calc is None else atoms.calc.results.get("forces")
+
+
+def _info(images: list[Any], key: str, dtype: torch.dtype) -> Tensor | None:
+    """A number of every frame's info [time]; None where a frame has none."""
+    values = [atoms.info.get(key) for atoms in images]
+    if not all(isinstance(value, int | float | np.integer | np.floating) for value in values):
+        return None
+    return torch.tensor([float(value) for value in values], dtype=torch.float64).to(dtype)
+
+
+def _of_all(frames: list[Any], path: Path, what: str) -> Tensor | None:
+    """Velocities or forces of all frames; None where a frame has none."""
+    if any(frame is None for frame in frames):
+        return None
+    stacked = _stacked(frames)
+    finite = stacked.isfinite().flatten(1).all(dim=1)
+    if not bool(finite.all()):
+        raise DataError(f"{path}: frame {int(finite.int().argmin())}: its {what} are no numbers; leave it out")
+    return stacked
+
+
+def _stacked(frames: list[Any]) -> Tensor:
+    return torch.from_numpy(np.asarray(frames, dtype=np.float64))
