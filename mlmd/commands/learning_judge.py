@@ -1,33 +1,129 @@
-"""An on-the-fly run judged when it is over; the force calls made for it are nobody's."""
+"""An on-the-fly run judged when it is over; the force calls made for it are nobody's.
 
+Its energy at the end is compared with the mean of the true steps before ML. Everything else, where it is asked for, is
+compared with pure Hamiltonian dynamics from the state at which ML took over.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mlmd.commands.learning_lines import Resolved, resolved_lines
 from mlmd.commands.outputs import RunFiles
+from mlmd.commands.record import RecordingPlan, record
+from mlmd.data.generation import trajectory_metadata
 from mlmd.data.store import TrajectoryFile
 from mlmd.observables import kinetic_energy
 from mlmd.observables.energy import frames_of_whole_periods, relative_to
 from mlmd.observables.errors import median
+from mlmd.propagation import reference_propagator
 from mlmd.state import FrameSource, Trajectory
 from mlmd.systems import System
+from mlmd.training.rollouts import survey_system
 
 N_PERIODS = 10
 """Whole periods of the slowest vibration over which the energy at the end is averaged."""
 
+REFERENCE_FILE = "reference.h5"
 
-def judge(
-    outcome: dict[str, Any],
-    files: RunFiles,
-    *,
-    system: System,
-    initial: tuple[Tensor, Tensor],
-    device: torch.device,
-) -> dict[str, float]:
-    """Scores under the names of any rollout."""
+MOST_ENERGIES = 200
+"""Potential energies that are computed of each of the two runs that are compared."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found.
+
+    Attributes:
+        scores: under the names of any rollout.
+        lines: vibrational lines; none without a reference.
+    """
+
+    scores: dict[str, float]
+    lines: list[Resolved]
+
+
+@dataclass(frozen=True)
+class Since(FrameSource):
+    """The frames of a run from one of them on, their steps counted from it.
+
+    Attributes:
+        run: the whole.
+        first: the frame.
+        n_frames: how many.
+    """
+
+    run: FrameSource
+    first: int
+    n_frames: int
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return self.n_frames
+
+    @property
+    def n_replicas(self) -> int:
+        """Number of replicas."""
+        return self.run.n_replicas
+
+    def frames(self, start: int, stop: int, replicas: slice = slice(None)) -> Trajectory:
+        """The frames start <= i < stop of some replicas."""
+        part = self.run.frames(self.first + start, self.first + min(stop, self.n_frames), replicas)
+        origin = int(self.run.frames(self.first, self.first + 1, slice(0, 1)).steps[0])
+        return Trajectory(part.steps - origin, part.positions, part.velocities, part.kicks)
+
+
+def judge(outcome: dict[str, Any], files: RunFiles, *, system: System, device: torch.device) -> Judged:
+    """Scores and lines of a run that is over.
+
+    Args:
+        outcome: see `mlmd.commands.learning_store.outcome`.
+        files: the run's folder, with its trajectory.
+        system: what was simulated.
+        device: where a reference is propagated.
+    """
+    takeover, n_steps, every = (
+        outcome["standing"]["takeover_step"],
+        files.values["reference_steps"],
+        files.values["every"],
+    )
     with TrajectoryFile(files.folder / "trajectory.h5") as run:
-        return _energy_scores(run, outcome, files, system)
+        at_end = _energy_scores(run, outcome, files, system)
+        if takeover is None or files.values["reference_steps"] == 0:
+            return Judged(at_end, [])
+        first = -(-takeover // every)
+        reference_path = _reference(run, first, files, system=system, device=device)
+        with TrajectoryFile(reference_path) as reference:
+            n_common = min(len(reference), len(run) - first)
+            learned, true = Since(run, first, n_common), Since(reference, 0, n_common)
+            survey = survey_system({"learned": learned}, true, system, energy_every=max(1, n_common // MOST_ENERGIES))
+            lines = resolved_lines(Since(run, first, len(run) - first), reference, system, every=every)
+    return Judged(survey.scores["learned"] | at_end, lines)
+
+
+def _reference(run: FrameSource, first: int, files: RunFiles, *, system: System, device: torch.device) -> Path:
+    """Pure Hamiltonian dynamics from one frame of the run, recorded, so that an interruption loses little."""
+    values = files.values
+    start = run.frames(first, first + 1)
+    plan = RecordingPlan(
+        n_steps=values["reference_steps"],
+        every=values["every"],
+        chunk_steps=None,
+        identity=f"{values.get('digest')} reference of {values['reference_steps']} steps",
+        resumes=values["resume"] is not None,
+    )
+    record(
+        reference_propagator(system, device=device),
+        (start.positions[:, 0], start.velocities[:, 0]),
+        files.folder / REFERENCE_FILE,
+        plan,
+        name="reference",
+        metadata=trajectory_metadata(system, seed=values["seed"]) | {"provenance": files.provenance},
+    )
+    return files.folder / REFERENCE_FILE
 
 
 def _energy_scores(run: FrameSource, outcome: dict[str, Any], files: RunFiles, system: System) -> dict[str, float]:
@@ -36,7 +132,7 @@ def _energy_scores(run: FrameSource, outcome: dict[str, Any], files: RunFiles, s
     potential, _ = system.hamiltonian.energy_and_forces(sample.positions)
     mean = (potential + kinetic_energy(sample.velocities, system.masses())).mean(dim=1, keepdim=True)
     reference = torch.tensor(outcome["mean_energy_eV"], dtype=torch.float64).unsqueeze(1)
-    errors = relative_to(mean, reference).squeeze(1)
+    errors: Tensor = relative_to(mean, reference).squeeze(1)
     return {
         "energy_error_median": float(median(errors)),
         "energy_error_worst": float(errors.max()),

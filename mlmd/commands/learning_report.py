@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from mlmd.commands.learning_judge import judge
+from mlmd.commands.learning_judge import REFERENCE_FILE, judge
+from mlmd.commands.learning_lines import Resolved
 from mlmd.commands.outputs import RunFiles
 from mlmd.files import write_text
 from mlmd.learning import Entry, Signal, break_even_step
@@ -18,9 +18,9 @@ from mlmd.reporting.on_the_fly import Timeline, timeline_figure
 from mlmd.reporting.style import RunLabel
 from mlmd.systems import System
 
-LEDGER_FILE, SIGNALS_FILE = "ledger.csv", "signals.csv"
+LEDGER_FILE, SIGNALS_FILE, LINES_FILE = "ledger.csv", "signals.csv", "lines.csv"
 
-LEFT_BEHIND = ("metrics.json", "report.html", "reference.h5", "lines.csv", "best.ckpt", LEDGER_FILE, SIGNALS_FILE)
+LEFT_BEHIND = ("metrics.json", "report.html", REFERENCE_FILE, "best.ckpt", LEDGER_FILE, SIGNALS_FILE, LINES_FILE)
 """What a run writes near its end, and an earlier run in the same folder may have left."""
 
 
@@ -29,7 +29,6 @@ def report(
     files: RunFiles,
     *,
     system: System,
-    initial: tuple[Tensor, Tensor],
     label: RunLabel,
     device: torch.device,
 ) -> dict[str, float]:
@@ -39,7 +38,6 @@ def report(
         outcome: see `mlmd.commands.learning_store.outcome`.
         files: the run's folder, with its trajectory.
         system: what was simulated.
-        initial: on-step positions (A) and velocities (A/fs) that it began with.
         label: what the figures say of the run.
         device: where a reference is propagated.
     """
@@ -50,7 +48,12 @@ def report(
     name = files.values["injection_name"]
     scores = counts(outcome, n_steps=files.values["n_steps"], n_replicas=files.values["n_replicas"])
     if files.values["judge"]:
-        scores |= judge(outcome, files, system=system, initial=initial, device=device)
+        judged = judge(outcome, files, system=system, device=device)
+        scores |= judged.scores
+        if judged.lines:
+            _write_rows(
+                files.folder / LINES_FILE, [field.name for field in fields(Resolved)], map(astuple, judged.lines)
+            )
     metrics = {f"rollout/{name}/{quantity}": value for quantity, value in scores.items()}
     metrics |= learned(outcome) | costs(outcome, entries)
     if files.values["figures"]:

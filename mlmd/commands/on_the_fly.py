@@ -97,7 +97,7 @@ def learn_on_the_fly(
         raise SystemExit(INTERRUPTED) from None
     except (CalculatorError, PhysicsError) as error:
         raise type(error)(f"{error} (near step {run.step}; all up to the last save is kept: {go_on})") from error
-    metrics = report(outcome, files, system=system, initial=initial, label=label, device=torch.device(device))
+    metrics = report(outcome, files, system=system, label=label, device=torch.device(device))
     metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
     files.write_metrics(metrics)
     if outcome["standing"]["predictor"]:

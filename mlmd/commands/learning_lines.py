@@ -1,0 +1,56 @@
+"""Vibrational lines of an on-the-fly run as far as its length resolves them, beside those of a shorter true one."""
+
+from dataclasses import dataclass
+
+from mlmd.observables.dynamics import spectrum_resolution_cm1
+from mlmd.observables.lines import LineSpectra, SpectraOfLines, line_shifts
+from mlmd.observables.motion import Motion, motion_of
+from mlmd.state import FrameSource
+from mlmd.systems import System
+
+STRETCH_FRAMES = 2000
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A line of both, cm^-1.
+
+    Attributes:
+        harmonic_cm1: in the harmonic limit; None for a bond.
+        position_cm1: of the run.
+        reference_cm1: of true dynamics.
+        resolution_cm1: of the shorter of the two.
+    """
+
+    harmonic_cm1: float | None
+    position_cm1: float
+    reference_cm1: float
+    resolution_cm1: float
+
+
+def resolved_lines(run: FrameSource, reference: FrameSource, system: System, *, every: int) -> list[Resolved]:
+    """The lines of all frames of a run and of a reference, which may be of other lengths.
+
+    Args:
+        run: what ML propagated.
+        reference: true dynamics.
+        system: what was simulated.
+        every: steps between two frames of both.
+    """
+    motion, frame_dt_fs = motion_of(system), system.dt_fs * every
+    own, true = (_spectra(frames, motion, frame_dt_fs) for frames in (run, reference))
+    resolution = spectrum_resolution_cm1(min(len(run), len(reference)), frame_dt_fs)
+    shifts = line_shifts(own, true, motion.lines)
+    return [
+        Resolved(line.harmonic_cm1, shift.position_cm1, shift.reference_cm1, resolution)
+        for line, shift in zip(motion.lines, shifts, strict=True)
+    ]
+
+
+def _spectra(frames: FrameSource, motion: Motion, frame_dt_fs: float) -> LineSpectra:
+    spectra, rates = SpectraOfLines(motion.lines, len(frames), frame_dt_fs), motion.follow()
+    for start in range(0, len(frames), STRETCH_FRAMES):
+        part = frames.frames(start, min(start + STRETCH_FRAMES, len(frames)))
+        spectra.update(rates(part.positions, part.velocities))
+    spectra.end_run()
+    return spectra.result()
