@@ -155,14 +155,19 @@ def build(node: Any, path: str, **keywords: Any) -> Any:
     Args:
         node: plain mapping with ``_target_``.
         path: where it stands, for messages.
-        keywords: further arguments.
+        keywords: further arguments, passed on as they are.
 
     Raises:
         ConfigError: no ``_target_``, an unknown one, or arguments it does not take.
     """
     _require_targets(node, path)
     try:
-        return hydra.utils.instantiate(dict(node), _convert_="all", **keywords)
+        if not keywords:
+            return hydra.utils.instantiate(dict(node), _convert_="all")
+        # Hydra itself would take a dataclass among the arguments for a configuration, and make a dict of it.
+        return hydra.utils.instantiate(dict(node), _convert_="all", _partial_=True)(**keywords)
+    except TypeError as error:
+        raise ConfigError(f"{path}: {_what_failed(node, error, error)}") from error
     except HydraException as error:
         cause = error.__cause__
         while isinstance(cause, HydraException) and cause.__cause__ is not None:
@@ -172,7 +177,7 @@ def build(node: Any, path: str, **keywords: Any) -> Any:
         raise ConfigError(f"{path}: {_what_failed(node, cause, error)}") from error
 
 
-def _what_failed(node: Mapping[str, Any], cause: BaseException | None, error: HydraException) -> str:
+def _what_failed(node: Mapping[str, Any], cause: BaseException | None, error: Exception) -> str:
     if isinstance(cause, TypeError):
         # "not supported between" and the like are Python's words for a value of the wrong type.
         return str(cause) if "argument" in str(cause) else f"a value has the wrong type ({cause})"

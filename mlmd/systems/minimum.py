@@ -74,11 +74,16 @@ def find_minimum(name: str, start: Structure, method: Method, *, cache: str | No
 
 
 def method_values(method: Method) -> dict[str, Any]:
-    """What decides the energies of a method, in words and numbers: its class and its values."""
-    values = {key: value for key, value in vars(method).items() if not key.startswith("_") and key != "n_processes"}
-    return {"class": f"{type(method).__module__}.{type(method).__qualname__}"} | {
-        key: _plain(value) for key, value in sorted(values.items())
-    }
+    """What decides the energies of a method, in words and numbers: its class and the values that make it equal another.
+
+    How many processes share its work is none of them.
+    """
+    if dataclasses.is_dataclass(method):
+        names = [field.name for field in dataclasses.fields(method) if field.compare]
+    else:
+        names = [name for name in vars(method) if not name.startswith("_")]
+    values = {name: _plain(getattr(method, name)) for name in sorted(names) if name != "n_processes"}
+    return {"class": f"{type(method).__module__}.{type(method).__qualname__}", **values}
 
 
 def _computed(name: str, start: Structure, method: Method) -> Minimum:

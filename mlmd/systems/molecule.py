@@ -7,6 +7,7 @@ from typing import Any
 
 from mlmd.errors import ConfigError
 from mlmd.hamiltonians import Method
+from mlmd.hamiltonians.replicas import ReplicaHamiltonian
 from mlmd.systems.minimum import find_minimum
 from mlmd.systems.structure import Structure, known_structure, read_structure
 from mlmd.systems.system import System
@@ -64,8 +65,6 @@ def relaxed_system(name: str, start: Structure, method: Method, *, dt_fs: float 
         raise ConfigError(f"system {name}: {len(start.symbols)} atoms but {len(start.masses_u)} masses_u")
     if not all(0 < mass < math.inf for mass in start.masses_u):
         raise ConfigError(f"system {name}: masses_u = {list(start.masses_u)} must be positive")
-    from mlmd.hamiltonians import ReplicaHamiltonian
-
     elements = tuple(ISOTOPES.get(symbol, symbol) for symbol in start.symbols)
     minimum = find_minimum(name, dataclasses.replace(start, symbols=elements), method, cache=cache)
     period_fs = minimum.modes.period_fs(minimum.modes.n_modes - 1)

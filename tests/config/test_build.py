@@ -48,6 +48,15 @@ def test_arguments_that_do_not_fit_are_named():
     assert refusal(THERMAL | {"temperature_K": "hot"}).startswith("regime: a value has the wrong type (")
 
 
+def test_further_arguments_are_passed_on_as_they_are():
+    regime = ThermalRegime(300.0)  # a dataclass, as some Hamiltonians are
+    assert build({"_target_": "builtins.dict", "more": 1}, "node", regime=regime) == {"more": 1, "regime": regime}
+    assert build({"_target_": "builtins.dict"}, "node", regime=regime)["regime"] is regime
+    words = refusal({"_target_": "mlmd.systems.diatomic", "warmth": 1}, "system", hamiltonian=regime)
+    assert words.startswith("system: ")
+    assert "'warmth'" in words
+
+
 def test_an_error_of_our_own_keeps_its_words():
     assert refusal(THERMAL | {"temperature_K": -1}) == "regime.temperature_K = -1 must be positive"
 
