@@ -80,13 +80,14 @@ class BodyGeometry(ABC):
         self.constants = OnDevice(self.masses, shares, self.reference, self.masses * self.reference)
 
     def about_centre(self, positions: Tensor) -> Tensor:
-        """Positions [..., atom, xyz] relative to the centre of mass."""
+        """Positions or velocities [..., atom, xyz] relative to those of the centre of mass."""
         shares = self.constants(positions.device)[1]
         return positions - (shares * positions).sum(dim=-2, keepdim=True)
 
     def frame(self, positions: Tensor, velocities: Tensor) -> BodyFrame:
         """The frame at r_n (A) after v_{n-1/2} (A/fs), both [..., atom, xyz]."""
         centred = self.about_centre(torch.stack((positions, positions - self.dt_fs * velocities)))
+        velocities = self.about_centre(velocities)
         axes = self.axes(centred, velocities)
         body = centred @ axes
         masses = self.constants(positions.device)[0]
@@ -95,7 +96,7 @@ class BodyGeometry(ABC):
 
     @abstractmethod
     def axes(self, centred: Tensor, velocities: Tensor) -> Tensor:
-        """A of [r_n, r_{n-1}], [2, ..., xyz, 3], from both [2, ..., atom, xyz] and v_{n-1/2} [..., atom, xyz]."""
+        """A of [r_n, r_{n-1}], [2, ..., xyz, 3], from both [2, ..., atom, xyz] and v_{n-1/2}, about the centre."""
 
     @abstractmethod
     def rotation(self, frame: BodyFrame) -> Tensor:

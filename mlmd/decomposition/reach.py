@@ -34,6 +34,6 @@ def check_reach(geometry: BodyGeometry, positions: Tensor, *, name: str, symbols
     raise PhysicsError(
         f"{name} has left the region where its frame and normal modes hold (it falls apart, straightens or "
         f"rearranges): at step {step} atoms {first} ({symbols[first]}) and {second} ({symbols[second]}) of replica "
-        f"{worst} are {float(distances[first, second]):.2f} A apart, {float(expected[first, second]):.2f} A at equilibrium; "
-        "use a lower energy, or Cartesian components (model=3uR0)"
+        f"{worst} are {float(distances[first, second]):.2f} A apart, {float(expected[first, second]):.2f} A at "
+        "equilibrium; use a lower energy, or Cartesian components (model=3uR0)"
     )

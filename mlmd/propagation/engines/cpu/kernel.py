@@ -14,15 +14,8 @@ import numpy as np
 from numba import njit
 from numba.extending import overload
 
-from mlmd.propagation.engines.cpu.geometry import (
-    coordinates,
-    copy_rows,
-    decode,
-    encode,
-    project,
-    read_row,
-    write_row,
-)
+from mlmd.propagation.engines.cpu.algebra import copy_rows, read_row, write_row
+from mlmd.propagation.engines.cpu.forms import coordinates, decode, encode, project
 from mlmd.propagation.engines.cpu.lanes import (
     convert,
     float_lanes,

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from mlmd.models import PredictorState, VelocityPredictor, WindowMemory
-from mlmd.propagation.engines.cpu.geometry import N_FRAME_ROWS
+from mlmd.propagation.engines.cpu.geometry import compiled_geometry, n_frame_rows
 from mlmd.propagation.engines.cpu.lanes import LANES
 from mlmd.propagation.engines.cpu.network import N_SUMS, units_at_a_time
 
@@ -21,6 +21,7 @@ class Sizes(NamedTuple):
 
     Attributes:
         n_atoms: atoms.
+        n_frame_rows: rows of the frame.
         n_features: velocity features.
         n_components: components of a kick.
         n_pairs: pairs of velocity features and update read.
@@ -34,6 +35,7 @@ class Sizes(NamedTuple):
     """
 
     n_atoms: int
+    n_frame_rows: int
     n_features: int
     n_components: int
     n_pairs: int
@@ -50,7 +52,7 @@ class Held(NamedTuple):
     """State of all replicas between two calls, tile by tile; in each, [row, replica] flat.
 
     Attributes:
-        rows: float64 [tile, row * replica]: positions, velocities, kicks, frame, inputs, components; see ``geometry``.
+        rows: float64 [tile, row * replica]: positions, velocities, kicks, frame, inputs, components; see ``forms``.
         hidden: float32 [tile, layer * staggered state * unit * replica].
         cell: likewise.
     """
@@ -97,7 +99,7 @@ def n_inputs_of(sizes: Any) -> Any:
 @njit
 def first_input_row(sizes: Any) -> Any:
     """Row of a tile at which inputs begin: pairs of velocity features and update, then coordinates, newest first."""
-    return 9 * sizes.n_atoms + N_FRAME_ROWS
+    return 9 * sizes.n_atoms + sizes.n_frame_rows
 
 
 def kernel_sizes(predictor: VelocityPredictor, width: int) -> Sizes:
@@ -106,6 +108,7 @@ def kernel_sizes(predictor: VelocityPredictor, width: int) -> Sizes:
     block = units_at_a_time(width)
     return Sizes(
         n_atoms=len(spec.masses_u),
+        n_frame_rows=n_frame_rows(compiled_geometry(decomposition), len(spec.masses_u)),
         n_features=decomposition.n_features,
         n_components=decomposition.n_components,
         n_pairs=spec.history,
