@@ -9,9 +9,10 @@ import ase
 import numpy as np
 import torch
 from ase.md.md import MolecularDynamics
+from torch import Tensor
 
 from mlmd.ase.door import AtomsHamiltonian, read_state, time_step_fs, write_state
-from mlmd.ase.predictor import check_atoms, load_predictor
+from mlmd.ase.predictor import check_atoms, check_positions, load_predictor
 from mlmd.ase.propagation import make_propagator
 from mlmd.errors import ConfigError, MismatchError, PhysicsError
 from mlmd.hamiltonians.method import Array
@@ -136,7 +137,7 @@ class MLMD(MolecularDynamics):
 
         Raises:
             ConfigError: atoms that were made periodic, constrained, or others.
-            PhysicsError: the molecule has left its shape.
+            PhysicsError: the molecule has left the guard's band, or what the predictor's normal modes describe.
             CalculatorError: forces that are not numbers; a calculator's own errors pass. Either leaves the atoms at the
                 last step they reached, from where another run goes on.
         """
@@ -204,8 +205,10 @@ class MLMD(MolecularDynamics):
             if all(_is_same(one, other) for one, other in zip(found, self._left, strict=True)):
                 return
         self._left = None
+        positions, velocities = read_state(self.atoms)
+        self._check_positions(positions, step=self.nsteps)
         n_before = self.hamiltonian.n_calls
-        self.propagator.start(*read_state(self.atoms))
+        self.propagator.start(positions, velocities)
         self._count_warmup(n_before)
         self._compute_ahead()
         self._ahead.popleft()  # step 0, where the atoms are
@@ -217,9 +220,12 @@ class MLMD(MolecularDynamics):
         What it has drifted to lies one step ahead of the kick that it took last, so that every step handed out has
         its kick, and with it the velocity v_n = v_{n-1/2} + u_n / 2.
         """
-        self._require_shape(bool(self.propagator.state.positions.isfinite().all()))
+        state = self.propagator.state
+        self._require_shape(bool(state.positions.isfinite().all()))
         n_before, n_learned = self.hamiltonian.n_calls, self._n_learned()
-        is_warmup = self.propagator.state.step < self.propagator.start_step
+        if n_learned == 0:
+            self._check_positions(state.positions, step=self.nsteps + 1)
+        is_warmup = state.step < self.propagator.start_step
         frames = self.propagator.advance(max(n_learned, 1))
         if is_warmup:
             self._count_warmup(n_before)
@@ -247,6 +253,10 @@ class MLMD(MolecularDynamics):
         numbers, masses = self._made_of
         if not (np.array_equal(self.atoms.numbers, numbers) and np.array_equal(self.atoms.get_masses(), masses)):
             raise ConfigError("the atoms or their masses are no longer those that MLMD was made for: make a new one")
+
+    def _check_positions(self, positions: Tensor, *, step: int) -> None:
+        if self.predictor is not None:
+            check_positions(self.predictor, positions, step=step)
 
     def _require_shape(self, has_shape: bool) -> None:
         if not has_shape:

@@ -10,21 +10,26 @@ from ase.calculators.calculator import Calculator, all_changes
 from mlmd.propagation import EagerEngine, Periodic
 
 
-class BondCalculator(Calculator):
-    """A bond of ours as a calculator of ASE; counts what it really calculates."""
+class OurCalculator(Calculator):
+    """A Hamiltonian of ours as a calculator of ASE; counts what it really calculates."""
 
     implemented_properties = ("energy", "forces")
 
-    def __init__(self, bond: Any) -> None:
+    def __init__(self, hamiltonian: Any) -> None:
         super().__init__()
-        self.bond = bond
+        self.hamiltonian = hamiltonian
         self.n_calculations = 0
 
     def calculate(self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
         self.n_calculations += 1
-        energy, forces = self.bond.energy_and_forces(torch.from_numpy(atoms.positions))
-        self.results = {"energy": float(energy), "forces": forces.numpy()}
+        energy, forces = self.hamiltonian.energy_and_forces(torch.from_numpy(atoms.positions[None]))
+        self.results = {"energy": float(energy), "forces": forces[0].numpy()}
+
+
+@pytest.fixture(scope="session")
+def make_calculator() -> Callable[..., Calculator]:
+    return OurCalculator
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +40,7 @@ def make_atoms(rotating_states: Any) -> Callable[..., Atoms]:
         positions, velocities = (states[0].numpy() for states in rotating_states(system, 1))
         atoms = Atoms(system.symbols, positions, masses=system.masses_u)
         atoms.set_velocities((velocities + np.array([0.001, -0.002, 0.0015])) / units.fs)
-        atoms.calc = BondCalculator(system.hamiltonian)
+        atoms.calc = OurCalculator(system.hamiltonian)
         return atoms
 
     return make

@@ -142,12 +142,12 @@ def test_forces_that_are_not_numbers_leave_the_atoms_at_the_step_before(atoms, e
             energy, forces = sound.energy_and_forces(positions)
             return energy, forces * torch.nan
 
-    sound, atoms.calc.bond = atoms.calc.bond, Broken()
-    with refused(CalculatorError, "BondCalculator gives energies or forces that are not numbers"):
+    sound, atoms.calc.hamiltonian = atoms.calc.hamiltonian, Broken()
+    with refused(CalculatorError, "OurCalculator gives energies or forces that are not numbers"):
         dynamics.run(10)
     assert dynamics.nsteps == 28  # the injection of step 29 failed
     assert not np.array_equal(atoms.positions, left[0])
-    atoms.calc.bond = sound
+    atoms.calc.hamiltonian = sound
     atoms.calc.reset()
     dynamics.run(12)
     assert dynamics.nsteps == 40
