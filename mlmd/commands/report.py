@@ -93,6 +93,7 @@ def draw_rollouts(folder: Path, curves: RolloutCurves, *, label: RunLabel) -> No
         {name: learned.power for name, learned in curves.dynamics.items()},
         line_position_cm1(curves.wavenumbers, true.power),
         label,
+        lines=curves.lines,
     )
 
 
@@ -113,5 +114,5 @@ def leave_curves(
         label: says what was run.
         system: what was simulated.
     """
-    write_curves(folder / "curves.json", curves, run=asdict(label), period_fs=system.period_fs)
+    write_curves(folder / "curves.json", curves, run=asdict(label), period_fs=system.slowest_period_fs)
     write_replicas(folder / "replicas.csv", replica_rows(curves, diverged_at))

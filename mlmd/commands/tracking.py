@@ -123,7 +123,8 @@ class WandbTracker(Tracker):
         if curves is not None:
             self._log_energies(curves)
             logged["dynamics/vacf"] = _chart("Velocity autocorrelation function", vacf_lines(curves))
-            logged["dynamics/spectrum"] = _chart("Spectrum of the bond velocity", spectrum_lines(curves))
+            what = "normal modes" if curves.lines else "bond velocity"
+            logged["dynamics/spectrum"] = _chart(f"Spectrum of the {what}", spectrum_lines(curves))
         run.log(logged)
         self._log_artifact(files, metrics)
 

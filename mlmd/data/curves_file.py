@@ -2,13 +2,17 @@
 
 ``curves.json`` (`FORMAT_VERSION` 1). Numbers have seven digits; one that is not finite is null.
 
-- ``format_version``, ``run`` (system, variant, regime, hamiltonian, n_replicas, n_steps, dt_fs, seed), ``period_fs``;
-- axes that all share: ``lag_fs``, ``wavenumber_cm1`` (around the reference's line), ``bond_edges_A``, ``bond_time_fs``
-  (the end of the run) and ``time_ps`` (centres of windows of ten periods, at most 1000 of them);
+- ``format_version``, ``run`` (system, variant, regime, hamiltonian, n_replicas, n_steps, dt_fs, seed), ``period_fs``
+  (of the slowest vibration);
+- axes that all share: ``lag_fs``, ``wavenumber_cm1`` (around the reference's line, or over all lines),
+  ``bond_edges_A``, ``bond_time_fs`` (the end of the run) and ``time_ps`` (centres of windows of ten periods, at most
+  1000 of them);
 - ``reference`` and, by name, ``schedules``: ``potential_eV`` and ``kinetic_eV`` (means by window; ``median``,
-  ``lowest`` and ``highest`` of the replicas that are finite there), ``bond_A`` (replica 0 at the end),
-  ``bond_density_per_A`` (all replicas and frames), ``vacf``, ``power`` ((A/fs)^2 per cm^-1), ``n_diverged`` (replicas
-  with a bond length that is no number);
+  ``lowest`` and ``highest`` of the replicas that are finite there), ``bond_A`` (first bond of replica 0 at the end),
+  ``bond_density_per_A`` (all bonds, replicas and frames), ``vacf``, ``power`` of the bond velocity ((A/fs)^2 per
+  cm^-1) or of all normal modes (u (A/fs)^2 per cm^-1), ``n_diverged`` (replicas with a bond length that is no number);
+- of a molecule of more than two atoms also ``first_bond`` in words and ``lines``: of each the ``modes`` (from 1, the
+  softest), ``harmonic_cm1``, ``reference_cm1`` and by schedule ``shifts`` with ``cm1`` and ``shift_cm1``;
 - of a schedule also ``energy_error`` by window: ``median``, ``lowest``, ``highest``, ``q10`` and ``q90`` over all
   replicas (quantiles by nearest rank), null where that is a replica that diverged.
 
@@ -20,6 +24,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +33,8 @@ from torch import Tensor
 
 from mlmd.errors import DataError
 from mlmd.files import as_json, require_readable_file, write_text
-from mlmd.observables import BondView, DynamicsView, EnergyView, RolloutCurves, line_limits, line_position_cm1
+from mlmd.observables import BondView, DynamicsView, EnergyView, LineView, RolloutCurves, shown_wavenumbers
+from mlmd.observables.curves import highest_of_every
 from mlmd.observables.errors import median
 
 FORMAT_VERSION = 1
@@ -37,7 +43,7 @@ FORMAT_VERSION = 1
 DIGITS = 7
 
 MAX_POINTS = 4000
-"""Points of a spectrum that has no line to be shown around, of which every k-th is kept."""
+"""Points of a spectrum; of one that has more where it is shown, the highest of every k."""
 
 _AXES = ("time_ps", "lag_fs", "wavenumber_cm1", "bond_edges_A", "bond_time_fs")
 _OVER_REPLICAS = ("median", "lowest", "highest")
@@ -74,12 +80,12 @@ def write_curves(path: str | Path, curves: RolloutCurves, *, run: Mapping[str, A
         path: the file.
         curves: of all schedules.
         run: plain values that say what was run.
-        period_fs: vibrational period.
+        period_fs: period of the slowest vibration.
 
     Raises:
         DataError: it cannot be written.
     """
-    shown = _shown(curves)
+    shown, every = _shown(curves)
 
     def of_run(energies: EnergyView, bond: BondView, dynamics: DynamicsView) -> dict[str, Any]:
         return {
@@ -88,7 +94,7 @@ def write_curves(path: str | Path, curves: RolloutCurves, *, run: Mapping[str, A
             "bond_A": _numbers(bond.lengths),
             "bond_density_per_A": _numbers(bond.density),
             "vacf": _numbers(dynamics.correlation),
-            "power": _numbers(dynamics.power[shown]),
+            "power": _numbers(highest_of_every(dynamics.power[shown], every)),
             "n_diverged": bond.n_diverged,
         }
 
@@ -98,7 +104,7 @@ def write_curves(path: str | Path, curves: RolloutCurves, *, run: Mapping[str, A
         "period_fs": period_fs,
         "time_ps": _numbers(curves.energy_ref.time_ps),
         "lag_fs": _numbers(curves.lag_fs),
-        "wavenumber_cm1": _numbers(curves.wavenumbers[shown]),
+        "wavenumber_cm1": _numbers(curves.wavenumbers[shown][::every]),
         "bond_edges_A": _numbers(curves.bond_ref.edges),
         "bond_time_fs": _numbers(curves.bond_ref.time_fs),
         "reference": of_run(curves.energy_ref, curves.bond_ref, curves.dynamics_ref),
@@ -108,6 +114,8 @@ def write_curves(path: str | Path, curves: RolloutCurves, *, run: Mapping[str, A
             for name, energies in curves.energies.items()
         },
     }
+    if curves.lines:
+        content |= {"first_bond": curves.bond_ref.first_bond, "lines": [_line(view) for view in curves.lines]}
     write_text(path, json.dumps(as_json(content), allow_nan=False, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
@@ -197,17 +205,33 @@ def _row(cells: list[str]) -> ReplicaRow:
     )
 
 
-def _shown(curves: RolloutCurves) -> Tensor:
-    """Indices of the wavenumbers around the reference's line."""
+def _line(view: LineView) -> dict[str, Any]:
+    harmonic = view.line.harmonic_cm1
+    return {
+        "modes": [mode + 1 for mode in view.line.modes],
+        "harmonic_cm1": None if harmonic is None else _number(harmonic),
+        "reference_cm1": _number(view.reference_cm1),
+        "shifts": {
+            name: {"cm1": _number(shift.position_cm1), "shift_cm1": _number(shift.shift_cm1)}
+            for name, shift in view.shifts.items()
+        },
+    }
+
+
+def _shown(curves: RolloutCurves) -> tuple[Tensor, int]:
+    """Which wavenumbers are shown [n], and how many points become one."""
     x = curves.wavenumbers
-    low, high = line_limits(x, line_position_cm1(x, curves.dynamics_ref.power))
-    indices = ((x >= low) & (x <= high)).nonzero()[:, 0]
-    return indices[:: -(-len(indices) // MAX_POINTS)]
+    low, high = shown_wavenumbers(x, curves.dynamics_ref.power, curves.lines)
+    shown = (x >= low) & (x <= high)
+    return shown, max(1, -(-int(shown.sum()) // MAX_POINTS))
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.{DIGITS}g}") if isfinite(value) else None
 
 
 def _numbers(values: Tensor) -> list[float | None]:
-    finite = values.isfinite().tolist()
-    return [float(f"{v:.{DIGITS}g}") if ok else None for v, ok in zip(values.tolist(), finite, strict=True)]
+    return [_number(value) for value in values.tolist()]
 
 
 def _of_all(errors: Tensor) -> dict[str, list[float | None]]:
@@ -250,6 +274,10 @@ def _check(content: dict[str, Any]) -> None:
             if length != expected:
                 raise ValueError(f"{curve} of {name} has {length} numbers, not {expected}")
         int(run["n_diverged"])
+    for line in content.get("lines", []):
+        _length(line, "modes")
+        for shift in (line["shifts"][name] for name in content["schedules"]):
+            _length({"shift": [line["harmonic_cm1"], line["reference_cm1"], shift["cm1"], shift["shift_cm1"]]}, "shift")
     dict(content["run"])
 
 

@@ -8,6 +8,7 @@ from mlmd.observables.curves import (
     RolloutCurves,
     StartView,
     merge_curves,
+    shown_wavenumbers,
 )
 from mlmd.observables.dynamics import (
     bond_velocity,
@@ -32,7 +33,7 @@ from mlmd.observables.errors import (
     median,
     velocity_accuracy_percent,
 )
-from mlmd.observables.lines import LineShift
+from mlmd.observables.lines import LineShift, LineSpectra, line_shifts, line_spectra, reference_lines
 from mlmd.observables.metrics import RolloutScores, VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
 from mlmd.observables.momenta import (
     KineticPartition,
@@ -63,6 +64,7 @@ __all__ = [
     "KineticPartition",
     "Line",
     "LineShift",
+    "LineSpectra",
     "LineView",
     "MoleculeMotion",
     "Motion",
@@ -90,6 +92,8 @@ __all__ = [
     "kinetic_energy",
     "line_limits",
     "line_position_cm1",
+    "line_shifts",
+    "line_spectra",
     "linear_momentum",
     "linear_momentum_error",
     "linear_momentum_scale",
@@ -101,8 +105,10 @@ __all__ = [
     "partition_kinetic_energy",
     "partition_of_molecule",
     "power_spectrum",
+    "reference_lines",
     "relative_energy_error",
     "rollout_metrics",
+    "shown_wavenumbers",
     "spectrum_resolution_cm1",
     "survey_rollouts",
     "vacf",

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mlmd.observables.dynamics import line_limits, line_position_cm1
 from mlmd.observables.lines import LineShift
 from mlmd.observables.motion import Line, Motion
 from mlmd.state import FrameSource
@@ -15,6 +16,9 @@ END_FS = 100.0
 """The last stretch of a run in which its bond is shown, about eight periods."""
 
 N_BINS = 80
+
+BEYOND_LINES = 1.15
+"""A spectrum with several lines is shown from nothing to this times the stiffest."""
 
 _BY_RUN = ("end_errors", "energy_errors", "energies", "bonds", "dynamics")
 
@@ -153,6 +157,31 @@ def merge_curves(parts: Sequence[RolloutCurves]) -> RolloutCurves:
         for views in zip(*(part.lines for part in parts), strict=True)
     )
     return replace(parts[0], **by_run, lines=together)
+
+
+def shown_wavenumbers(wavenumbers: Tensor, power_ref: Tensor, lines: Sequence[LineView]) -> tuple[float, float]:
+    """From where to where spectra are shown, cm^-1: around the one line of a bond, or over all lines.
+
+    Args:
+        wavenumbers: evenly spaced [n], at least two, cm^-1.
+        power_ref: of the reference [n].
+        lines: of a molecule of more than two atoms, or none.
+    """
+    if not lines:
+        return line_limits(wavenumbers, line_position_cm1(wavenumbers, power_ref))
+    stiffest = max(view.line.harmonic_cm1 or 0.0 for view in lines)
+    return float(wavenumbers[0]), min(float(wavenumbers[-1]), BEYOND_LINES * stiffest)
+
+
+def highest_of_every(power: Tensor, every: int) -> Tensor:
+    """A spectrum of fewer points that keeps its peaks: the highest of every so many [n], the last of fewer.
+
+    >>> highest_of_every(torch.tensor([1.0, 5.0, 2.0, 3.0, 4.0]), 2).tolist()
+    [5.0, 3.0, 4.0]
+    """
+    n = -(-len(power) // every)
+    padded = torch.nn.functional.pad(power, (0, n * every - len(power)), value=-torch.inf)
+    return padded.reshape(n, every).amax(dim=1)
 
 
 def bond_limits(shortest: float, longest: float) -> tuple[float, float]:

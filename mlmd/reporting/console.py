@@ -3,21 +3,29 @@
 Plain ASCII: the table has to survive log files and terminals of any encoding.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mlmd.data.curves_file import read_curves
 from mlmd.reporting.words import error_number, name_and_unit, percent_near_100, plain_number, signed_number
 
 WIDTH = 120
 MISSING, DIVERGED = "-", "diverged"
 
+SCHEDULES_ABREAST = 5
+"""Schedules beside each other in a table of lines."""
+
 Metrics = Mapping[str, float | None]
+
+SpectralLine = Mapping[str, Any]
+"""An entry of ``lines`` in ``curves.json``, see `mlmd.data.curves_file`."""
 
 _ROLLOUT_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("E error\nmedian", "energy_error_median", error_number),
@@ -30,8 +38,8 @@ _ROLLOUT_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 )
 
 
-def summary_table(metrics: Metrics, *, title: str) -> RenderableType:
-    """The scores of a run in up to three blocks: one-step test, a row per schedule, costs.
+def summary_table(metrics: Metrics, *, title: str, lines: Sequence[SpectralLine] = ()) -> RenderableType:
+    """The scores of a run in blocks: one-step test, a row per schedule, lines of a molecule, costs.
 
     - every ``test/<quantity>``, and where there is ``test/linear_<quantity>``, the linear shortcut alone, it beside;
     - ``rollout/<schedule>/<quantity>`` with the quantities of :func:`~mlmd.observables.rollout.rollout_metrics` and
@@ -45,17 +53,19 @@ def summary_table(metrics: Metrics, *, title: str) -> RenderableType:
     Args:
         metrics: by name ``split/quantity``.
         title: first line, e.g. ``RunLabel.title``.
+        lines: of a molecule of more than two atoms, as ``curves.json`` has them.
 
     Returns:
         A rich renderable, at most 120 columns wide.
     """
-    spaced = (part for block in summary_blocks(metrics) for part in (Text(), block))
+    spaced = (part for block in summary_blocks(metrics, lines) for part in (Text(), block))
     return Group(Text(title, style="bold"), *spaced, Text())
 
 
-def summary_blocks(metrics: Metrics) -> list[Table]:
+def summary_blocks(metrics: Metrics, lines: Sequence[SpectralLine] = ()) -> list[Table]:
     """The blocks of :func:`summary_table` that have rows, each named by its first heading."""
-    return [block for block in (_test_block(metrics), _rollout_block(metrics), _cost_block(metrics)) if block]
+    blocks = (_test_block(metrics), _rollout_block(metrics), *_line_blocks(lines), _cost_block(metrics))
+    return [block for block in blocks if block]
 
 
 def print_summary(metrics: Metrics, folder: str | Path, title: str) -> None:
@@ -69,7 +79,9 @@ def print_summary(metrics: Metrics, folder: str | Path, title: str) -> None:
     console = Console(highlight=False)
     # rich takes 80 columns where there is no terminal, too few for the table.
     console = Console(highlight=False, width=min(WIDTH, console.width) if console.is_terminal else WIDTH)
-    console.print(summary_table(metrics, title=title))
+    curves = Path(folder) / "curves.json"
+    lines = read_curves(curves).get("lines", []) if curves.is_file() else []
+    console.print(summary_table(metrics, title=title, lines=lines))
     # Not wrapped, so that the paths can be copied.
     if (Path(folder) / "report.html").is_file():
         console.print(Text(f"report: {Path(folder) / 'report.html'}"), soft_wrap=True)
@@ -155,6 +167,29 @@ def _rollout_cells(scores: Metrics) -> Iterator[str]:
     calls = MISSING if n_calls is None else f"{n_calls:,.0f}"
     yield calls if frequency is None else f"{calls} ({frequency:.3g})"
     yield MISSING if diverged_replicas is None else f"{diverged_replicas:,.0f}"
+
+
+def _line_blocks(lines: Sequence[SpectralLine]) -> Iterator[Table]:
+    """A row per line: where it is in the reference and under so many schedules, with its shift."""
+    names = list(lines[0]["shifts"]) if lines else []
+    for start in range(0, len(names), SCHEDULES_ABREAST):
+        abreast = names[start : start + SCHEDULES_ABREAST]
+        table = _table("lines, cm^-1\nmodes", "harmonic", "reference", *(f"{name}\n(shift)" for name in abreast))
+        for line in lines:
+            cells = (_line_cell(line["shifts"][name]) for name in abreast)
+            modes = ", ".join(str(mode) for mode in line["modes"])
+            _add_row(table, modes, *(_wavenumber(line[key]) for key in ("harmonic_cm1", "reference_cm1")), *cells)
+        yield table
+
+
+def _line_cell(shift: Mapping[str, float | None]) -> str:
+    if shift["cm1"] is None or shift["shift_cm1"] is None:
+        return MISSING
+    return f"{_wavenumber(shift['cm1'])} ({signed_number(round(shift['shift_cm1'], 2))})"
+
+
+def _wavenumber(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.1f}"
 
 
 def _cost_block(metrics: Metrics) -> Table | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mlmd.observables.curves import BondView
+from mlmd.observables.curves import BondView, LineView
 from mlmd.reporting.dynamics import draw_dynamics
 from mlmd.reporting.learning import draw_loss, draw_velocities
 from mlmd.reporting.rollouts import EnergyErrors, draw_bond, draw_energy_error, draw_trajectory
@@ -46,9 +46,13 @@ def dynamics_figure(
     spectra: Mapping[str, Tensor],
     line_ref_cm1: float,
     label: RunLabel,
+    *,
+    lines: Sequence[LineView] = (),
 ) -> Path:
     """Velocity autocorrelation and spectrum, see :func:`~mlmd.reporting.dynamics.draw_dynamics`."""
-    figure = draw_dynamics(lag_fs, vacf_ref, vacfs, wavenumbers, spectrum_ref, spectra, line_ref_cm1, label)
+    figure = draw_dynamics(
+        lag_fs, vacf_ref, vacfs, wavenumbers, spectrum_ref, spectra, line_ref_cm1, label, lines=lines
+    )
     return save_figure(figure, path, label)
 
 

@@ -54,9 +54,9 @@ def draw_energy_error(errors: EnergyErrors, label: RunLabel) -> Figure:
 
 
 def draw_bond(reference: BondView, rollouts: Mapping[str, BondView], label: RunLabel) -> Figure:
-    """Bond length of the first replica at the end of the run, and the distribution over all replicas and times.
+    """Length of the first replica's first bond at the end of the run, and the distribution over all that there are.
 
-    Both share the axis of the bond length, which spans the reference and a third on either side.
+    Both share the axis of the bond length, which spans all bonds of the reference and a third on either side.
 
     Args:
         reference: bond of the reference.
@@ -75,10 +75,11 @@ def draw_bond(reference: BondView, rollouts: Mapping[str, BondView], label: RunL
         density, edges = as_array(bond.density), as_array(bond.edges)
         steps = right.stairs(density, edges, orientation="horizontal", color=colour, fill=index == 0)
         steps.set(linestyle=style, linewidth=1.2, alpha=0.35 if index == 0 else 1.0)
-    dress_axes(right, x="probability density (1/Å)", y="", title="all replicas and times")
+    everything = "all bonds, replicas and times" if reference.first_bond else "all replicas and times"
+    dress_axes(right, x="probability density (1/Å)", y="", title=everything)
     right.set_xlim(left=0.0)
     right.locator_params(axis="x", nbins=4)
-    finish_figure(figure, "Bond length", label, handles=handles)
+    finish_figure(figure, "Bond lengths" if reference.first_bond else "Bond length", label, handles=handles)
     return figure
 
 
@@ -173,7 +174,8 @@ def _bond_panel(axes: Axes, reference: BondView, rollouts: Mapping[str, BondView
             markersize=2.5,
             label=legend_name(schedule, bond.n_diverged, bond.n_replicas),
         )
-    dress_axes(axes, x="time (fs)", y="bond length (Å)", title="replica 0, end of the run")
+    which = f"bond {reference.first_bond} of replica 0" if reference.first_bond else "replica 0"
+    dress_axes(axes, x="time (fs)", y="bond length (Å)", title=f"{which}, end of the run")
     axes.set_xlim(time[0], time[-1])
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.locator_params(axis="x", nbins=5)

@@ -78,7 +78,8 @@ def run_page(folder: Path, *, title: str, lead: str) -> Page:
     """The page of a run; arguments as for `write_run_page`."""
     curves = read_curves(folder / "curves.json") if (folder / "curves.json").is_file() else None
     history = read_history(folder / "csv")
-    sections = [Section("Results", [_table(block) for block in summary_blocks(_json(folder / "metrics.json"))])]
+    blocks = summary_blocks(_json(folder / "metrics.json"), curves.get("lines", []) if curves else [])
+    sections = [Section("Results", [_table(block) for block in blocks])]
     if curves is not None:
         sections += [
             Section("Along the rollouts", _in_time(curves)),
@@ -143,7 +144,7 @@ def _in_time(curves: dict[str, Any]) -> list[Part]:
             note=f"Cut at {MAX_ENERGY:g} times the reference's." if is_cut else "",
         )
 
-    note = "Means over windows of ten periods. Line: median, band: least to greatest over the replicas"
+    note = "Means over ten periods of the slowest vibration. Line: median, band: least to greatest over the replicas"
     return [
         LineChart(
             "Energy error",
@@ -172,23 +173,26 @@ def _pooled(curves: dict[str, Any]) -> list[Part]:
         return [Line(name, x, shorten(run[curve]), is_reference=name == "reference") for name, run in runs]
 
     peak = max((power or 0.0 for power in curves["reference"]["power"]), default=0.0)
+    is_molecule = bool(curves.get("lines"))
+    bonds, pooled = ("Bond lengths", "All bonds, replicas") if is_molecule else ("Bond length", "All replicas")
+    around = "Around the reference's vibrational line"
     time_fs, lag_ps = curves["bond_time_fs"], [lag / FS_PER_PS for lag in curves["lag_fs"][::every_lag]]
     return [
         LineChart(
-            "Bond length, distribution",
+            f"{bonds}, distribution",
             lines("bond_density_per_A", middles),
             x="bond length (Å)",
             y="probability density (1/Å)",
             is_stepped=True,
-            note="All replicas and times; what lies beyond a third of the reference's range is not shown.",
+            note=f"{pooled} and times; what lies beyond a third of the reference's range is not shown.",
         ),
         LineChart(
-            "Bond length, end of the run",
+            f"{bonds}, end of the run",
             lines("bond_A", time_fs),
             x="time (fs)",
             y="bond length (Å)",
             y_limits=(edges[0], edges[-1]),
-            note="Replica 0.",
+            note=f"{curves['first_bond']} of replica 0." if is_molecule else "Replica 0.",
         ),
         LineChart(
             "Velocity autocorrelation",
@@ -199,14 +203,14 @@ def _pooled(curves: dict[str, Any]) -> list[Part]:
             note="Replicas that survived.",
         ),
         LineChart(
-            "Spectrum of the bond velocity",
+            f"Spectrum of the {'normal modes' if is_molecule else 'bond velocity'}",
             lines("power", curves["wavenumber_cm1"][::every], lambda values: _peaks(values, every)),
             x="wavenumber (cm⁻¹)",
-            y="power ((Å/fs)² per cm⁻¹)",
+            y=f"power ({'u ' if is_molecule else ''}(Å/fs)² per cm⁻¹)",
             log_y=True,
             y_limits=(peak * 10.0**-DECADES if peak else None, None),
             is_wide=True,
-            note="Around the reference's vibrational line; replicas that survived.",
+            note=f"{'All lines' if is_molecule else around}; replicas that survived.",
         ),
     ]
 

@@ -7,7 +7,8 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from mlmd.observables import RolloutCurves, line_position_cm1, median
+from mlmd.observables import DynamicsView, RolloutCurves, line_position_cm1, median, shown_wavenumbers
+from mlmd.observables.curves import highest_of_every
 
 TIME_KEY = "rollout/time_ps"
 """Time since ML took over, the axis of every curve of `energy_rows`."""
@@ -120,13 +121,25 @@ def vacf_lines(curves: RolloutCurves) -> Lines:
 
 
 def spectrum_lines(curves: RolloutCurves) -> Lines:
-    """The spectra of the bond velocity around the reference's line, the reference's first."""
+    """The spectra of the bond velocity around the reference's line, or of all normal modes, the reference's first."""
     views = {REFERENCE: curves.dynamics_ref, **curves.dynamics}
+    if curves.lines:
+        return _whole_spectra(curves, views)
     line = line_position_cm1(curves.wavenumbers, curves.dynamics_ref.power)
     middle = int((curves.wavenumbers - line).abs().argmin()) if isfinite(line) else 0
     first = max(0, middle - MAX_POINTS // 2)
     shown = slice(first, first + MAX_POINTS)
     points = {name: _points(curves.wavenumbers[shown], view.power[shown]) for name, view in views.items()}
+    return Lines("wavenumber (cm^-1)", points)
+
+
+def _whole_spectra(curves: RolloutCurves, views: Mapping[str, DynamicsView]) -> Lines:
+    """Over all lines, the highest of every so many points."""
+    x = curves.wavenumbers
+    shown = x <= shown_wavenumbers(x, curves.dynamics_ref.power, curves.lines)[1]
+    every = -(-int(shown.sum()) // MAX_POINTS)
+    thin = x[shown][::every]
+    points = {name: _points(thin, highest_of_every(view.power[shown], every)) for name, view in views.items()}
     return Lines("wavenumber (cm^-1)", points)
 
 

@@ -41,6 +41,7 @@ def curves(n_windows: int = 3, n_points: int = 2000) -> Any:
         lag_fs=0.5 * axis,
         wavenumbers=axis,
         dynamics_ref=dynamics,
+        lines=(),
         dynamics={"kept": dynamics, "lost": DynamicsView(torch.full_like(axis, torch.nan), peak)},
     )
 
