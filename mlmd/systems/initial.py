@@ -5,6 +5,8 @@ Two atoms on an analytic bond are drawn by its own formulas, any other molecule 
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,14 +78,15 @@ class RotatingRegime:
                 rotational_eV=rotational_eV,
                 generator=generator,
             )
-        return molecule_states.draw_fixed_energy(
-            system,
-            _modes(system),
-            n_replicas,
-            vibrational_eV=vibrational_eV,
-            rotational_eV=rotational_eV,
-            generator=generator,
-        )
+        with _repeatable(system):
+            return molecule_states.draw_fixed_energy(
+                system,
+                _modes(system),
+                n_replicas,
+                vibrational_eV=vibrational_eV,
+                rotational_eV=rotational_eV,
+                generator=generator,
+            )
 
     def for_training(self) -> "RotatingRegime":
         """This regime: training trajectories have the energies of all others."""
@@ -130,9 +133,23 @@ class ThermalRegime:
         kelvin, bond = self.temperature_K, system.hamiltonian
         if isinstance(bond, DiatomicBond):
             return bond_states.draw_thermal(system, bond, n_replicas, temperature_K=kelvin, generator=generator)
-        return molecule_states.draw_thermal(
-            system, _modes(system), n_replicas, temperature_K=kelvin, generator=generator
-        )
+        with _repeatable(system):
+            return molecule_states.draw_thermal(
+                system, _modes(system), n_replicas, temperature_K=kelvin, generator=generator
+            )
+
+
+@contextmanager
+def _repeatable(system: System) -> Iterator[None]:
+    """Drawing neither hears of what was computed before, nor is heard of after.
+
+    Quantum chemistry goes on from its last density, in the last digits; states of a seed, and the runs that follow, must
+    not depend on what else was drawn.
+    """
+    forget = getattr(system.hamiltonian, "forget", lambda: None)
+    forget()
+    yield
+    forget()
 
 
 def _modes(system: System) -> NormalModes:

@@ -24,8 +24,8 @@ from mlmd.systems.system import System
 from mlmd.units import ACCELERATION, BOLTZMANN_EV_PER_K, SPEED_OF_LIGHT_CM_PER_FS
 
 N_PROPOSALS = 10
-"""Metropolis steps of a thermal state. By GFN2-xTB at 300 K nine in ten are accepted for up to five atoms and six in ten
-for ethanol, of whose replicas two in a hundred stay as they were first drawn."""
+"""Metropolis steps of a thermal state. By GFN2-xTB at 300 K nine in ten are accepted for up to five atoms, and six in
+ten for ethanol, of whose replicas two in a hundred stay as they were first drawn."""
 
 ENERGY_TOLERANCE = 1e-6
 """Error of the potential energy, as a share of the vibrational one, at which a displacement is right; the last step

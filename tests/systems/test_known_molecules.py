@@ -77,3 +77,16 @@ def test_a_diatomic_of_the_table_by_gfn2():
     system = diatomic(name="HCl", dt_fs=0.5, hamiltonian=METHOD, cache=None)
     assert system.modes.wavenumbers_cm1[0] == pytest.approx(2512, abs=15)
     assert system.equilibrium_A[1][2] - system.equilibrium_A[0][2] == pytest.approx(1.277, abs=5e-3)
+
+
+@pytest.mark.parametrize("regime", [VibratingRegime(10.0), ThermalRegime(300.0)])
+def test_states_of_a_seed_do_not_depend_on_what_was_computed_before(regime):
+    system = make(name="H2O")
+
+    def draw(seed):
+        return regime.draw(system, 2, generator=torch.Generator().manual_seed(seed))
+
+    (positions, velocities), energy = draw(1), system.hamiltonian.energy_and_forces(draw(2)[0])[0]
+    system.hamiltonian.energy_and_forces(1.05 * positions)
+    assert all(torch.equal(a, b) for a, b in zip(draw(1), (positions, velocities), strict=True))
+    assert torch.equal(system.hamiltonian.energy_and_forces(draw(2)[0])[0], energy)
