@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ PIECE_STEPS, PIECE_BYTES = 5000, 64 * 2**20
 
 SAVE_EVERY_S = 10.0
 """A save waits for the disk, some milliseconds; a killed run loses no more than this time, or one piece."""
+
+SAVE_EVERY_STEPS = 200
+"""Where the Hamiltonian remembers earlier geometries it has to forget them at a save, so that a resumed run is the
+uninterrupted one; then saves are told by steps, not by the clock."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ def record(
     committed = recorder.restart_state()
     if committed is not None:
         propagator.load_state_dict(committed["propagator"])
+        propagator.forget()
         metadata = committed["metadata"]
         say(f"resuming {name} at step {propagator.state.step} of {plan.n_steps}")
     _advance(propagator, recorder, plan, name=name, metadata=metadata)
@@ -94,6 +99,8 @@ def record(
 def _advance(
     propagator: Propagator, recorder: FrameRecorder, plan: RecordingPlan, *, name: str, metadata: Mapping[str, Any]
 ) -> None:
+    if propagator.remembers and plan.chunk_steps is None:
+        plan = replace(plan, chunk_steps=SAVE_EVERY_STEPS)
     bar, piece = StepBar(), plan.piece_steps(propagator.state.positions.numel())
     saved_step, saved_at = propagator.state.step, time.monotonic()
     try:
@@ -105,6 +112,7 @@ def _advance(
             step = propagator.state.step
             waited = time.monotonic() - saved_at > SAVE_EVERY_S if plan.chunk_steps is None else step >= until
             if waited or step == plan.n_steps:
+                propagator.forget()
                 recorder.commit({"propagator": propagator.state_dict(), "metadata": dict(metadata)})
                 saved_step, saved_at = step, time.monotonic()
             bar(name, step, plan.n_steps)

@@ -54,7 +54,7 @@ LEFT_BEHIND = ("metrics.json", "curves.json", "replicas.csv", REPORT_FILE, REFER
 
 POSITIVE = ("n_steps", "n_replicas", "start_step", "every")
 
-NOT_DECIDING = ("resume", "judge", "xyz", "threads", "logger", "figures")
+NOT_DECIDING = ("resume", "judge", "energy_every", "xyz", "threads", "logger", "figures")
 """Keys that leave every frame as it is."""
 
 
@@ -264,7 +264,8 @@ def _judge(target: Path, job: _Job) -> RolloutSurvey:
     )
     first = -(-values["start_step"] // values["every"])
     with TrajectoryFile(target) as learned, TrajectoryFile(reference) as true:
-        survey = survey_system({job.name: learned}, true, system, first=first)
+        every = values.get("energy_every", 1)  # simulations of older versions, when resumed, have none
+        survey = survey_system({job.name: learned}, true, system, first=first, energy_every=every)
     if job.values["figures"]:
         draw_rollouts(job.files.figures, survey.curves, label=job.label)
     return survey
