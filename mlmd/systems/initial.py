@@ -143,8 +143,8 @@ class ThermalRegime:
 def _repeatable(system: System) -> Iterator[None]:
     """Drawing neither hears of what was computed before, nor is heard of after.
 
-    Quantum chemistry goes on from its last density, in the last digits; states of a seed, and the runs that follow, must
-    not depend on what else was drawn.
+    Quantum chemistry goes on from its last density, in the last digits; states of a seed, and the runs that follow,
+    must not depend on what else was drawn.
     """
     forget = getattr(system.hamiltonian, "forget", lambda: None)
     forget()
