@@ -77,25 +77,60 @@ def read_frames(path: str | Path) -> FileFrames:
     require_readable_file(path, kind="trajectory file")
     if path.stat().st_size == 0:
         raise DataError(f"cannot read {path}: it is empty, it holds no frame; check the path or copy it again")
-    images: list[Any] = []
+    rows: list[_Row] = []
     for atoms in _images(path):
-        _check_frame(atoms, images[0] if images else atoms, f"{path}: frame {len(images)}")
-        images.append(atoms)
-    _check_end(path, len(images))
-    first, from_momenta = images[0], all(atoms.has("momenta") for atoms in images)
+        if not rows:
+            first = atoms
+        _check_frame(atoms, first, f"{path}: frame {len(rows)}")
+        rows.append(_row(atoms))
+    _check_end(path, len(rows))
+    from_momenta = all(row.from_momenta for row in rows)
+    is_one_kind = from_momenta or not any(row.from_momenta for row in rows)
     return FileFrames(
         path=path,
         symbols=tuple(first.get_chemical_symbols()),
         masses_u=tuple(float(mass) for mass in first.get_masses()),
         has_masses=first.has("masses"),
-        positions=_stacked([atoms.positions for atoms in images]),
-        velocities=_of_all([_velocities(atoms, from_momenta=from_momenta) for atoms in images], path, "velocities"),
+        positions=torch.from_numpy(np.asarray([row.positions for row in rows], dtype=np.float64)),
+        velocities=_of_all([row.velocities if is_one_kind else None for row in rows], path, "velocities"),
         from_momenta=from_momenta,
-        forces=_of_all([_forces(atoms) for atoms in images], path, "forces"),
-        steps=_info(images, "step", torch.int64),
-        times_fs=_info(images, "time_fs", torch.float64),
-        times=_info(images, "time", torch.float64),
+        forces=_of_all([row.forces for row in rows], path, "forces"),
+        steps=_numbers([row.step for row in rows], torch.int64),
+        times_fs=_numbers([row.time_fs for row in rows], torch.float64),
+        times=_numbers([row.time for row in rows], torch.float64),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is kept of a frame: ASE's atoms are ten times as large."""
+
+    positions: Any
+    velocities: Any
+    from_momenta: bool
+    forces: Any
+    step: float | None
+    time_fs: float | None
+    time: float | None
+
+
+def _row(atoms: Any) -> _Row:
+    from ase import units
+
+    from_momenta = atoms.has("momenta")
+    if from_momenta:
+        velocities = atoms.get_velocities() * units.fs
+    else:
+        velocities = next((atoms.arrays[name] for name in VELOCITY_ARRAYS if name in atoms.arrays), None)
+    forces = None if atoms.calc is None else atoms.calc.results.get("forces")
+    said = (_number(atoms.info.get(key)) for key in ("step", "time_fs", "time"))
+    return _Row(atoms.positions, velocities, from_momenta, forces, *said)
+
+
+def _number(value: Any) -> float | None:
+    """A number of the info; a key without a value is True to ASE."""
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return float(value) if is_number else None
 
 
 def _images(path: Path) -> Iterator[Any]:
@@ -161,36 +196,19 @@ def _check_frame(atoms: Any, first: Any, where: str) -> None:
         raise DataError(f"{where}: the position of atom {atom} is no number; leave out the frames from there on")
 
 
-def _velocities(atoms: Any, *, from_momenta: bool) -> Any:
-    from ase import units
-
-    if from_momenta:
-        return atoms.get_velocities() * units.fs
-    return next((atoms.arrays[name] for name in VELOCITY_ARRAYS if name in atoms.arrays), None)
-
-
-def _forces(atoms: Any) -> Any:
-    return None if atoms.calc is None else atoms.calc.results.get("forces")
-
-
-def _info(images: list[Any], key: str, dtype: torch.dtype) -> Tensor | None:
+def _numbers(values: list[float | None], dtype: torch.dtype) -> Tensor | None:
     """A number of every frame's info [time]; None where a frame has none."""
-    values = [atoms.info.get(key) for atoms in images]
-    if not all(isinstance(value, int | float | np.integer | np.floating) for value in values):
+    if any(value is None for value in values):
         return None
-    return torch.tensor([float(value) for value in values], dtype=torch.float64).to(dtype)
+    return torch.tensor(values, dtype=torch.float64).to(dtype)
 
 
 def _of_all(frames: list[Any], path: Path, what: str) -> Tensor | None:
     """Velocities or forces of all frames; None where a frame has none."""
     if any(frame is None for frame in frames):
         return None
-    stacked = _stacked(frames)
+    stacked = torch.from_numpy(np.asarray(frames, dtype=np.float64))
     finite = stacked.isfinite().flatten(1).all(dim=1)
     if not bool(finite.all()):
         raise DataError(f"{path}: frame {int(finite.int().argmin())}: its {what} are no numbers; leave it out")
     return stacked
-
-
-def _stacked(frames: list[Any]) -> Tensor:
-    return torch.from_numpy(np.asarray(frames, dtype=np.float64))

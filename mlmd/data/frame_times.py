@@ -89,7 +89,7 @@ def _hint(frames: FileFrames) -> str:
         moved = 0.5 * (frames.positions[2:] - frames.positions[:-2])
         squared = float(velocities.square().sum())
         if squared > 0:
-            return f"{give}{float((velocities * moved).sum()) / squared:.4g} is what its velocities say"
+            return f"{give}..., about {float((velocities * moved).sum()) / squared:.4g} by its velocities"
     if frames.times is not None and len(frames) > 1:
         return f"its time advances by {float(frames.times[1] - frames.times[0]):.6g} in an unknown unit; {give}..."
     return f"{give}..."

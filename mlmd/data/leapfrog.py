@@ -30,7 +30,8 @@ NOISE_TOLD = 0.001
 
 STEP_BIAS = 0.25
 """Times (omega dt)^2: what a finite time step may add to a comparison. On-step velocities of the exact motion are
-(omega dt)^2/6 above those of differences, forces (omega dt)^2/12; the rest is margin."""
+(omega dt)^2/6 above those of differences, forces (omega dt)^2/12; the rest is margin. (omega dt)^2 is the mean square
+of a change over that of what changes."""
 
 # Of a velocity unit, what 1 A/fs is in it.
 _VELOCITY_UNITS = {
@@ -81,15 +82,16 @@ def leapfrog(frames: FileFrames, *, dt_fs: float, verify: bool = True) -> Leapfr
     if not size > 0:
         raise DataError(f"{path}: no atom accelerates, so there are no kicks to learn; check that it is a trajectory")
     noise = position_resolution(positions) / (math.sqrt(2.0) * dt_fs * size)
-    bias = STEP_BIAS * float(kicks.square().sum() / velocities.square().sum())
     notes: list[str] = []
     if frames.velocities is None:
         notes.append(f"{path}: no velocities in the file, they are rebuilt from positions")
     elif verify:
+        bias = STEP_BIAS * (size / _rms(velocities)) ** 2
         notes += _check_velocities(frames, half, dt_fs=dt_fs, tolerance=bias + 4.0 * noise + 1e-3)
     forced = None
     if verify and frames.forces is not None:
         forced = dt_fs * ACCELERATION * frames.forces[1:-1] / frames.masses
+        bias = STEP_BIAS * (_rms(kicks[1:] - kicks[:-1]) / size) ** 2 if len(kicks) > 1 else 1.0
         _check_forces(path, forced, kicks, dt_fs=dt_fs, tolerance=bias + 4.0 * noise + 1e-3)
         if _rms(forced - kicks) > (4.0 * noise + 1e-5) * size:
             forced = None
@@ -157,12 +159,10 @@ def _told_factor(frames: FileFrames, factor: float, *, dt_fs: float) -> str:
     in_A_per_fs = factor * (_VELOCITY_UNITS["ASE's unit, A per 10.18 fs"] if frames.from_momenta else 1.0)
     unit = next((name for name, size in _VELOCITY_UNITS.items() if abs(in_A_per_fs / size - 1.0) < _UNIT_MATCH), None)
     expected = "ASE's unit is A per 10.18 fs" if frames.from_momenta else "A/fs is expected"
-    looks = (
-        "" if unit is None else f"they look like {unit}, where {expected} (then data.trajectories.verify=false), or "
-    )
+    looks = "" if unit is None else f"they look like {unit}, where {expected} (then verify=false), or "
     return (
         f"{frames.path}: velocities in the file are {factor:.4g} times those that its positions give with dt "
-        f"{dt_fs:.6g} fs: {looks}the time step is another: give data.trajectories.dt_fs={dt_fs / factor:.4g}"
+        f"{dt_fs:.6g} fs: {looks}the time between frames is about {dt_fs / factor:.4g} fs (data.trajectories.dt_fs)"
     )
 
 
@@ -178,8 +178,8 @@ def _check_forces(path: object, forced: Tensor, kicks: Tensor, *, dt_fs: float, 
     if abs(inverse - 1.0) > tolerance:
         raise ConfigError(
             f"{path}: the forces in the file make kicks that are {1.0 / inverse:.4g} times those between its "
-            f"frames with dt {dt_fs:.6g} fs: either it is {dt_fs * math.sqrt(abs(inverse)):.4g} fs, "
-            "or masses or units are others; give data.trajectories.dt_fs, or verify=false to learn from positions alone"
+            f"frames with dt {dt_fs:.6g} fs: either it is about {dt_fs * math.sqrt(abs(inverse)):.4g} "
+            "fs (data.trajectories.dt_fs), or masses or units are others (verify=false uses positions alone)"
         )
 
 

@@ -159,6 +159,12 @@ def test_what_is_no_file_is_refused(tmp_path, name, words):
         read_frames(tmp_path / name)
 
 
+def test_words_that_only_look_like_times_are_none(tmp_path):
+    path = stored(tmp_path / "a.xyz", bare(images()), plain=True, comment="step time=soon")
+    frames = read_frames(path)
+    assert (frames.steps, frames.times) == (None, None)
+
+
 def test_steps_and_times_are_of_every_frame_or_of_none(tmp_path):
     def numbered(image, number):
         image.info = {"step": 3 * number, "time_fs": 3 * DT_FS * number, "time": "soon"}
