@@ -1,4 +1,4 @@
-"""Trajectories that ASE itself makes and writes: HCl on ASE's Morse curve by ASE's velocity Verlet."""
+"""Trajectories that ASE makes and writes: HCl on ASE's Morse curve and water on EMT, by ASE's velocity Verlet."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any
 import ase.io
 import numpy as np
 from ase import Atoms, units
+from ase.build import molecule
+from ase.calculators.emt import EMT
 from ase.calculators.morse import MorsePotential
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.verlet import VelocityVerlet
@@ -23,6 +25,19 @@ def hcl_images(n_steps: int = 60, *, dt_fs: float = DT_FS, every: int = 1, masse
     masses_u = atoms.get_masses()[:, None]
     velocities = np.array([[0.02, 0.01, -0.03], [0.0, 0.0, 0.0]]) / units.fs
     atoms.set_velocities(velocities - (masses_u * velocities).sum(axis=0) / masses_u.sum())
+    return _images(atoms, n_steps, dt_fs=dt_fs, every=every)
+
+
+def water_images(n_steps: int = 60, *, dt_fs: float = DT_FS, every: int = 1) -> Images:
+    """The same of water on ASE's EMT at 600 K, which turns and whose centre of mass moves."""
+    atoms: Any = molecule("H2O")
+    atoms.calc = EMT()
+    spread = np.sqrt(atoms.get_masses()[:, None] * 600.0 * units.kB)
+    atoms.set_momenta(spread * np.random.default_rng(1).normal(size=(3, 3)))
+    return _images(atoms, n_steps, dt_fs=dt_fs, every=every)
+
+
+def _images(atoms: Any, n_steps: int, *, dt_fs: float, every: int) -> Images:
     images: Images = []
 
     def keep() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from ase import units
-from ase_files import DT_FS, bare, changed, changed_by_number, hcl_images, stored
+from ase_files import DT_FS, bare, changed, changed_by_number, hcl_images, stored, water_images
 
 from mlmd.data.file_plan import FilePlan
 from mlmd.data.own_data import own_data
@@ -182,6 +182,16 @@ def test_a_moving_centre_of_mass_is_told(tmp_path, system):
     assert not any("centre of mass" in note for note in still.notes)
     assert "the centre of mass moves at" in moving.notes[-1]
     torch.testing.assert_close(moving.splits["train"].kicks, still.splits["train"].kicks, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_a_molecule_of_three_atoms(tmp_path, system, every):
+    path = stored(tmp_path / "water.extxyz", water_images(200, dt_fs=DT_FS / every, every=every))
+    water = replace(system, name="H2O", symbols=("O", "H", "H"), masses_u=(15.999, 1.008, 1.008))
+    data = own_data(FilePlan(str(path), dt_fs=DT_FS), water)
+    assert data.splits["train"].positions.shape[2:] == (3, 3)
+    assert any("dt F/m" in note for note in data.notes) == (every == 1)
+    assert "centre of mass" in data.notes[-1]
 
 
 def test_a_record_says_what_was_learned_from(tmp_path, system):
