@@ -3,15 +3,15 @@
 The reference lies along z. The axis is e = unit(sum m_i z0_i x_i), the Eckart condition of a line. What turns about it
 is fixed by the angular momentum J: e2 = unit(the part of J across e), e1 = e2 × e. No kick without torque changes J, so
 this frame is a smooth function of the state alone; about the axis it turns only as fast as the angular momentum of the
-bends makes it. Without rotation nothing lies across; the axis then keeps its direction but for a wobble of second order
-in the vibration, and a direction fixed in space serves.
+bends makes it. Without rotation nothing but noise lies across; the axis then keeps its direction but for a wobble of
+second order in the vibration, and a direction fixed in space serves.
 """
 
 import torch
 from torch import Tensor
 
 from mlmd.decomposition.body import BodyFrame, BodyGeometry, Positions
-from mlmd.decomposition.pair import NIL_ACROSS, along
+from mlmd.decomposition.pair import along
 from mlmd.errors import ConfigError
 
 STRAIGHT = 1e-28
@@ -19,6 +19,9 @@ STRAIGHT = 1e-28
 
 OFF_AXIS_A = 1e-3
 """What a linear reference may lie off the z axis, A."""
+
+SLOWEST_TURN = 1e-6
+"""A slower turn of the axis, radian a step, is none: heat turns it a thousand times faster, noise of forces less."""
 
 STEEP = 0.9
 """Cosine above which the axis is too near to x for x to be the direction across it."""
@@ -35,6 +38,9 @@ class LinearGeometry(BodyGeometry):
         dt_fs: time step, fs.
         reference_A: equilibrium positions along z, [atom][xyz], A.
 
+    Attributes:
+        least_momentum: angular momentum of the slowest turn, u A^2/fs.
+
     Raises:
         ConfigError: the reference does not lie along z.
     """
@@ -49,15 +55,14 @@ class LinearGeometry(BodyGeometry):
                 f"a linear molecule must lie along z in its reference geometry, an atom is {off_axis:.3f} A off it"
             )
         super().__init__(masses_u, dt_fs, tuple((0.0, 0.0, height) for height in z))
+        self.least_momentum = SLOWEST_TURN / dt_fs * float((self.masses * self.reference.square()).sum())
 
     def axes(self, centred: Tensor, velocities: Tensor) -> Tensor:
         """The axis at each of the two positions, with the angular momentum that they share."""
         masses, _, _, weighted = self.constants(centred.device)
-        moments = masses * centred[0]
-        momentum = torch.linalg.cross(moments, velocities, dim=-1).sum(dim=-2)
-        size = (moments.norm(dim=-1) * velocities.norm(dim=-1)).sum(dim=-1, keepdim=True)
+        momentum = torch.linalg.cross(masses * centred[0], velocities, dim=-1).sum(dim=-2)
         axis = torch.nn.functional.normalize((weighted[:, 2:] * centred).sum(dim=-2), dim=-1, eps=0.0)
-        second = _across(momentum, axis, size)
+        second = _across(momentum, axis, self.least_momentum)
         return torch.stack((torch.linalg.cross(second, axis, dim=-1), second, axis), dim=-1)
 
     def rotation(self, frame: BodyFrame) -> Tensor:
@@ -94,12 +99,12 @@ class LinearGeometry(BodyGeometry):
         return (self.constants(body.device)[3][:, 2] * body[..., 2]).sum(dim=-1)
 
 
-def _across(vector: Tensor, axis: Tensor, size: Tensor) -> Tensor:
-    """Unit vector along the part of ``vector`` across ``axis``; a fixed one where that is round-off of ``size``."""
+def _across(vector: Tensor, axis: Tensor, least: float) -> Tensor:
+    """Unit vector along the part of ``vector`` across ``axis``; a fixed one where that is not above ``least``."""
     across = vector - along(vector, axis) * axis
     steep = axis[..., :1].abs() > STEEP
     fixed = torch.cat((1.0 - steep.to(axis), steep.to(axis), torch.zeros_like(axis[..., :1])), dim=-1)
-    nil = across.norm(dim=-1, keepdim=True) <= NIL_ACROSS * size
+    nil = across.norm(dim=-1, keepdim=True) <= least
     direction = torch.nn.functional.normalize(torch.where(nil, fixed, across), dim=-1, eps=0.0)
     # Twice, as in `pair.unit_across`.
     return torch.nn.functional.normalize(direction - along(direction, axis) * axis, dim=-1, eps=0.0)

@@ -45,9 +45,9 @@ class Molecule:
         _, sizes, motions = torch.linalg.svd((roots * rigid).flatten(1))
         free = motions[int((sizes > 1e-6).sum()) :]
         if self.is_linear:
-            parts = [free * unit[axis].repeat(len(roots)) for axis in range(3)]
-            found = [torch.linalg.svd(part) for part in parts]
-            free = torch.cat([right[: int((sizes > 0.5).sum())] for _, sizes, right in found])
+            parts = [torch.linalg.svd(free * unit[axis].repeat(len(roots))) for axis in (0, 2)]
+            in_x, in_z = (right[: int((sizes > 0.5).sum())] for _, sizes, right in parts)
+            free = torch.cat((in_x, in_x.roll(1, dims=1), in_z))  # the same bends in y
         return tuple(tuple(map(tuple, mode)) for mode in free.reshape(-1, len(roots), 3).tolist())
 
     def vibration(self, dt_fs: float = DT_FS) -> MolecularVibration:

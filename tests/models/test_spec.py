@@ -1,10 +1,18 @@
+import dataclasses
 import itertools
 import pickle
 
 import pytest
 import torch
+from contracts.molecules import CARBON_DIOXIDE, DT_FS, WATER
 
-from mlmd.decomposition import DiatomicVibration, LabCartesian, MolecularFrameCartesian
+from mlmd.decomposition import (
+    BodyCartesian,
+    DiatomicVibration,
+    LabCartesian,
+    MolecularFrameCartesian,
+    MolecularVibration,
+)
 from mlmd.errors import ConfigError, MismatchError
 from mlmd.hamiltonians import HarmonicBond
 from mlmd.models import PredictorSpec
@@ -43,6 +51,65 @@ def test_the_axes_choose_the_decomposition(make_spec, components, frame, kind):
     assert type(make_spec(components=components, frame=frame).decomposition()) is kind
 
 
+@pytest.fixture
+def make_molecular(make_spec):
+    """Specification of a molecule of more than two atoms."""
+
+    def make(molecule=WATER, **changes):
+        system = molecule.system()
+        atoms = {"system": system.name, "symbols": system.symbols, "masses_u": system.masses_u, "dt_fs": DT_FS}
+        geometry = {"reference_A": system.equilibrium_A, "modes": system.modes.vectors}
+        return make_spec(**(atoms | geometry | changes))
+
+    return make
+
+
+@pytest.mark.parametrize("molecule", [WATER, CARBON_DIOXIDE])
+@pytest.mark.parametrize(
+    ("components", "frame", "kind"),
+    [
+        ("cartesian", "lab", LabCartesian),
+        ("cartesian", "molecule", BodyCartesian),
+        ("molecular", "lab", MolecularVibration),
+    ],
+)
+def test_the_axes_choose_the_decomposition_of_many_atoms(make_molecular, molecule, components, frame, kind):
+    assert type(make_molecular(molecule, components=components, frame=frame).decomposition()) is kind
+
+
+@pytest.mark.parametrize("changes", [{"components": "molecular"}, {"components": "cartesian", "frame": "molecule"}])
+@pytest.mark.parametrize("missing", ["reference_A", "modes"])
+def test_many_atoms_without_a_reference_are_refused(make_molecular, changes, missing):
+    with pytest.raises(
+        ConfigError, match=r"of more than two atoms needs the equilibrium geometry and normal modes of OHH"
+    ):
+        make_molecular(**changes, **{missing: None}).decomposition()
+
+
+def test_a_molecule_goes_to_a_dict_and_back(make_molecular, tmp_path):
+    spec = make_molecular()
+    torch.save(spec.to_dict(), tmp_path / "spec")
+    again = PredictorSpec.from_dict(torch.load(tmp_path / "spec", weights_only=True))
+    assert again == spec
+    assert hash(again) == hash(spec)
+    again.check_system(WATER.system())
+
+
+def test_another_isomer_or_order_of_atoms_is_refused(make_molecular):
+    spec, system = make_molecular(), WATER.system()
+    near = tuple((x, 1.05 * y, z) for x, y, z in system.equilibrium_A)  # another level of theory
+    spec.check_system(dataclasses.replace(system, equilibrium_A=near))
+    straight = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.96), (0.0, 0.0, -0.96))
+    with pytest.raises(MismatchError, match=r"another equilibrium geometry .* differs by 0\.41 A \(another isomer\?\)"):
+        spec.check_system(dataclasses.replace(system, equilibrium_A=straight))
+    order = (1, 0, 2)
+    swapped = {
+        name: tuple(getattr(system, name)[i] for i in order) for name in ("symbols", "masses_u", "equilibrium_A")
+    }
+    with pytest.raises(MismatchError, match=r"for OHH \(O H H\); OHH has the same atoms in another order \(H O H\)"):
+        spec.check_system(dataclasses.replace(system, **swapped))
+
+
 @pytest.mark.parametrize(
     ("components", "target", "memory"),
     list(itertools.product(("cartesian", "molecular"), ("velocity", "update"), ("carried", "window"))),
@@ -59,6 +126,7 @@ def test_to_dict_and_back(make_spec, components, target, memory, tmp_path):
 def test_specifications_of_before_there_was_a_history_load(make_spec):
     old = make_spec().to_dict()
     assert (old.pop("history"), old.pop("ridge"), old.pop("network")) == (1, 0.0, True)
+    assert (old.pop("reference_A"), old.pop("modes")) == (None, None)
     assert PredictorSpec.from_dict(old) == make_spec()
 
 

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from contracts.molecules import WATER
 
 from mlmd.errors import ConfigError
 from mlmd.propagation import DivergenceGuard, Periodic
@@ -74,6 +75,19 @@ def test_the_band_is_in_units_of_the_equilibrium_distance(hcl_harmonic):
     for replica in guard.diverged_at:
         assert bool(checked.positions[replica].isnan().all())
         assert bool(checked.velocities[replica].isnan().all())
+
+
+def test_a_molecule_is_taken_out_for_any_of_its_distances():
+    system, guard = WATER.system(), DivergenceGuard()
+    guard.bind(system, device="cpu")
+    positions, velocities = WATER.states(3)
+    broken = positions.clone()
+    broken[0, 1] += 5.0 * (positions[0, 1] - positions[0, 0])
+    broken[2, 2] = positions[2, 1] + 0.1
+    checked = guard.check(MDState(100, broken, velocities))
+    assert guard.diverged_at == {0: 100, 2: 100}
+    assert torch.equal(checked.positions[1], positions[1])
+    assert bool(checked.positions[[0, 2]].isnan().all())
 
 
 def test_a_divergence_is_dated_once(hcl_harmonic):

@@ -12,6 +12,7 @@ from mlmd.decomposition import (
     MolecularVibration,
 )
 from mlmd.decomposition.eckart import EckartGeometry
+from mlmd.decomposition.linear import LinearGeometry
 from mlmd.errors import ConfigError
 from mlmd.propagation.engines.cpu import bonds, molecules
 from mlmd.propagation.engines.cpu.bonds import Bond, Lab, TurningBond
@@ -58,4 +59,7 @@ def _molecule(decomposition: MolecularVibration) -> Bent | Linear:
         decomposition.weighted.reshape(shape).numpy().copy(),
         decomposition.shares.reshape(shape).numpy().copy(),
     )
-    return Bent(*common, body.root_inertia.numpy().copy()) if isinstance(body, EckartGeometry) else Linear(*common)
+    if isinstance(body, LinearGeometry):
+        return Linear(*common, body.least_momentum)
+    assert isinstance(body, EckartGeometry)  # there is no third kind
+    return Bent(*common, body.root_inertia.numpy().copy())

@@ -9,7 +9,6 @@ import numpy as np
 from numba import njit
 
 from mlmd.decomposition.linear import STEEP, STRAIGHT
-from mlmd.decomposition.pair import NIL_ACROSS
 from mlmd.propagation.engines.cpu.algebra import (
     add_outer,
     apply,
@@ -57,7 +56,11 @@ class Bent(NamedTuple):
 
 
 class Linear(NamedTuple):
-    """A linear molecule; attributes as those of `Bent`."""
+    """A linear molecule; attributes as those of `Bent`.
+
+    Attributes:
+        least_momentum: angular momentum below which the axis does not turn, u A^2/fs.
+    """
 
     dt_fs: float
     masses: Array
@@ -65,6 +68,7 @@ class Linear(NamedTuple):
     reference: Array
     weighted: Array
     shares: Array
+    least_momentum: float
 
 
 def n_frame_rows(n_atoms: int) -> int:
@@ -152,15 +156,15 @@ def _encode_bent(geometry, rows, features, n_atoms, like):
 
 
 @njit
-def _axes_about(axis, momentum, size):
+def _axes_about(axis, momentum, least):
     """Axes as rows of the matrix lab times body, as `mlmd.decomposition.linear` chooses them."""
     across = plus(momentum, axis, -1.0 * dot(momentum, axis))
     steep = where_less_equal(magnitude(axis[0]), STEEP, 0.0, 1.0)
-    length, bound = norm(across), NIL_ACROSS * size
+    length = norm(across)
     chosen = (
-        where_less_equal(length, bound, 1.0 - steep, across[0]),
-        where_less_equal(length, bound, steep, across[1]),
-        where_less_equal(length, bound, 0.0, across[2]),
+        where_less_equal(length, least, 1.0 - steep, across[0]),
+        where_less_equal(length, least, steep, across[1]),
+        where_less_equal(length, least, 0.0, across[2]),
     )
     direction = times(chosen, 1.0 / norm(chosen))
     again = plus(direction, axis, -1.0 * dot(direction, axis))
@@ -173,16 +177,15 @@ def _axes_about(axis, momentum, size):
 def _encode_linear(geometry, rows, features, n_atoms, like):
     centres = _centres(geometry, rows, n_atoms, like)
     axis, axis_before, momentum = zeros(like), zeros(like), zeros(like)
-    size = spread_like(0.0, like)
     for atom in range(n_atoms):
         mass = geometry.masses[atom]
         weight = mass * geometry.reference[atom, 2]
         now, before, velocity = _now_and_before(geometry, rows, atom, n_atoms, centres, like)
         axis, axis_before = plus(axis, now, weight), plus(axis_before, before, weight)
         momentum = plus(momentum, cross(now, velocity), mass)
-        size = size + mass * norm(now) * norm(velocity)
-    axes = _axes_about(times(axis, 1.0 / norm(axis)), momentum, size)
-    axes_before = _axes_about(times(axis_before, 1.0 / norm(axis_before)), momentum, size)
+    least = geometry.least_momentum
+    axes = _axes_about(times(axis, 1.0 / norm(axis)), momentum, least)
+    axes_before = _axes_about(times(axis_before, 1.0 / norm(axis_before)), momentum, least)
     _enter_frame(geometry, rows, features, n_atoms, centres, axes, axes_before, like)
     inertia = spread_like(0.0, like)
     for atom in range(n_atoms):

@@ -1,0 +1,50 @@
+import math
+
+import pytest
+import torch
+from contracts.molecules import CARBON_DIOXIDE, DT_FS, MOLECULES, WATER
+
+from mlmd.decomposition import body_geometry, check_reach
+from mlmd.errors import PhysicsError
+
+
+def geometry(molecule):
+    return body_geometry(molecule.masses_u, DT_FS, molecule.reference_A, len(molecule.modes()))
+
+
+def water(angle, length=0.96):
+    half = math.radians(angle / 2)
+    places = [[0, 0, 0], [0, math.sin(half), -math.cos(half)], [0, -math.sin(half), -math.cos(half)]]
+    return length * torch.tensor(places, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("molecule", MOLECULES.values(), ids=MOLECULES)
+def test_strain_is_the_distance_from_the_reference_over_its_size(molecule):
+    positions, velocities = molecule.states(4)
+    here = geometry(molecule)
+    frame = here.frame(positions, velocities)
+    masses, reference = molecule.masses, molecule.reference
+    square = (masses * (frame.body - reference).square()).sum(dim=(-2, -1)) / (masses * reference.square()).sum()
+    torch.testing.assert_close(here.strain(positions), square.sqrt(), rtol=0, atol=1e-7)
+    assert float(here.strain(reference)) < 1e-7
+    check_reach(here, positions, name="it", symbols=molecule.symbols, step=0)
+
+
+def test_water_that_straightens_and_carbon_dioxide_that_folds_are_stopped():
+    check_reach(geometry(WATER), water(140.0)[None], name="H2O", symbols=WATER.symbols, step=7)
+    states = torch.stack((water(104.5), water(180.0)))
+    with pytest.raises(
+        PhysicsError,
+        match=r"^H2O has left the region .* at step 7 atoms 1 \(H\) and 2 \(H\) of replica 1 are 1\.92 A apart, "
+        r"1\.51 A at equilibrium; use a lower energy, or Cartesian",
+    ):
+        check_reach(geometry(WATER), states, name="H2O", symbols=WATER.symbols, step=7)
+    folded = torch.tensor([[0, 0, 0], [1.0, 0, 0.4], [1.0, 0, -0.4]], dtype=torch.float64)
+    with pytest.raises(PhysicsError, match=r"step 9 atoms 1 \(O\) and 2 \(O\) of replica 0 are 0\.80 A apart, 2\.32 A"):
+        check_reach(geometry(CARBON_DIOXIDE), folded[None], name="CO2", symbols=CARBON_DIOXIDE.symbols, step=9)
+
+
+def test_what_is_no_number_is_stopped():
+    states = torch.stack((water(104.5), water(math.nan)))
+    with pytest.raises(PhysicsError, match="of replica 1 are nan A apart"):
+        check_reach(geometry(WATER), states, name="H2O", symbols=WATER.symbols, step=1)
