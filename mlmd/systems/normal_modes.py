@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mlmd.systems.modes import NormalModes
-from mlmd.systems.orientation import canonical_basis, group_equal
+from mlmd.systems.orientation import canonical_basis, group_equal, leading_sign
 from mlmd.systems.relaxation import rigid_motions
 from mlmd.units import ACCELERATION, SPEED_OF_LIGHT_CM_PER_FS
 
@@ -97,6 +97,4 @@ def _sign(vector: Array, weighted_positions: Array) -> float:
     growth = float((vector * weighted_positions).sum()) / np.linalg.norm(weighted_positions)
     if abs(growth) > 1e-2:
         return float(np.sign(growth))
-    components = vector.ravel()
-    clear = np.abs(components) > 0.3 * np.abs(components).max()
-    return float(np.sign(components[np.flatnonzero(clear)[0]]))
+    return leading_sign(vector.ravel())

@@ -43,7 +43,7 @@ def _frame(moments: Array, axes: Array, centred: Array) -> Array:
     """Columns x, y, z."""
     groups = group_equal(moments, EQUAL_MOMENTS * float(moments[2]))
     z, y, _ = np.concatenate([canonical_basis(axes[:, group]) for group in groups], axis=1).T
-    z, y = (axis * _sign(centred @ axis) for axis in (z, y))
+    z, y = (axis * leading_sign(centred @ axis) for axis in (z, y))
     return np.stack([np.cross(y, z), y, z], axis=1)
 
 
@@ -79,7 +79,7 @@ def canonical_basis(vectors: Array) -> Array:
     return np.stack(basis, axis=1)
 
 
-def _sign(components: Array) -> float:
-    """Sign of the first component that is clearly off zero."""
-    clear = np.abs(components) > 0.3 * np.abs(components).max()
-    return float(np.sign(components[np.flatnonzero(clear)[0]]))
+def leading_sign(components: Array) -> float:
+    """Sign of the first component that is clearly off zero; positive where none is, across the plane of the atoms."""
+    clear = np.flatnonzero(np.abs(components) >= max(0.3 * np.abs(components).max(), 1e-6))
+    return float(np.sign(components[clear[0]])) if len(clear) else 1.0
