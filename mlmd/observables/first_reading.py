@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,11 +15,13 @@ from mlmd.observables.tally import Judging, ReferenceTally, RunTally, Tally
 AnyTally = TypeVar("AnyTally", bound=Tally)
 
 Potential = Callable[[Tensor], Tensor]
-"""Potential energy [...], eV, from the minimum, of positions [..., atom, xyz], A; it may raise `CalculatorError`."""
+"""Potential energy [replica, time], eV, from the minimum, of positions [replica, time, atom, xyz], A.
+
+Of positions that are no numbers it gives none; where it cannot tell an energy it may raise `CalculatorError`."""
 
 
 def energies_of(potential: Potential, positions: Tensor) -> Tensor:
-    """Energies of a run that may be lost: no number where positions are none, or where the potential cannot tell one.
+    """Energies of a run that may be lost: no number where the potential cannot tell one.
 
     Args:
         potential: whose.
@@ -27,19 +30,15 @@ def energies_of(potential: Potential, positions: Tensor) -> Tensor:
     Returns:
         [replica, time], eV.
     """
-    finite = positions.isfinite().flatten(start_dim=2).all(dim=2)
     try:
-        if bool(finite.all()):
-            return potential(positions)
-        energies = torch.full_like(positions[..., 0, 0], torch.nan)
-        energies[finite] = potential(positions[finite])
+        return potential(positions)
     except CalculatorError:
-        # Atoms that a bad kick has thrown on each other: the geometries that can be told still are, one by one.
+        # Atoms that bad kicks have thrown on each other: of one geometry after the other, those that can be told are.
         energies = torch.full_like(positions[..., 0, 0], torch.nan)
-        for replica, frame in finite.nonzero().tolist():
+        for replica, frame in np.ndindex(*energies.shape):
             with suppress(CalculatorError):
-                energies[replica, frame] = potential(positions[replica, frame])
-    return energies
+                energies[replica, frame] = potential(positions[replica : replica + 1, frame : frame + 1])[0, 0]
+        return energies
 
 
 class FirstReading:

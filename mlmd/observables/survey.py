@@ -3,7 +3,8 @@
 `rollout_metrics` defines the scores. They come out the same to round-off, but for two of very long runs: the distance
 between bond lengths beyond `accumulators.EXACT_VALUES` values and the spectrum beyond `accumulators.SEGMENT_FRAMES`
 frames, both stated there. Memory does not depend on the number of frames: a stretch of 32 replicas at most is in memory
-of every run, 16 MiB of frames, and some ten times that of what is computed from them.
+of every run, 16 MiB of frames, and some ten times that of what is computed from them; the rates that wait for their
+spectrum are 32 MiB a run, or those of one replica, 1 MiB a mode, where these are more.
 """
 
 from collections.abc import Callable, Mapping, Sequence

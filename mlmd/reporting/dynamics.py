@@ -83,7 +83,7 @@ def draw_dynamics(
         limits = line_limits(wavenumbers, line_ref_cm1)
         axes.locator_params(axis="x", nbins=4)
         dress_axes(axes, x="wavenumber (cm⁻¹)", y="power ((Å/fs)² per cm⁻¹)", title="spectrum of the bond velocity")
-    _draw_spectra(axes, wavenumbers, spectrum_ref, spectra, limits)
+    _draw_spectra(axes, wavenumbers, spectrum_ref, spectra, limits, thin=bool(lines))
     finish_figure(figure, "Dynamics", label, handles=[*handles, *marker])
     return figure
 
@@ -137,6 +137,8 @@ def _draw_spectra(
     spectrum_ref: Tensor,
     spectra: Mapping[str, Tensor],
     limits: tuple[float, float],
+    *,
+    thin: bool,
 ) -> None:
     """Draw the spectra from one wavenumber to another."""
     x = as_array(wavenumbers)
@@ -151,7 +153,7 @@ def _draw_spectra(
     curves = {name: np.where(as_array(power) > 0, as_array(power), np.nan)[shown] for name, power in spectra.items()}
     reference = np.where(as_array(spectrum_ref) > 0, as_array(spectrum_ref), np.nan)[shown]
     axes.set_yscale("log")
-    _overlay(axes, x[shown], reference, curves, thin=False)
+    _overlay(axes, x[shown], reference, curves, thin=thin)
     highest = max([peak, *(float(np.nanmax(curve)) for curve in curves.values() if np.isfinite(curve).any())])
     lowest = min([float(np.nanmin(reference)), *(float(np.nanmin(c)) for c in curves.values() if np.isfinite(c).any())])
     axes.set_ylim(max(lowest, peak * 10.0**-DECADES), 4.0 * min(highest, 1e4 * peak))

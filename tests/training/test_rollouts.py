@@ -159,7 +159,30 @@ def test_progress_is_told_in_steps(exact, hcl_harmonic, rotating_states):
     assert told == [(name, done, 1500) for name in ("reference", "never") for done in (1000, 1500)]
 
 
-@pytest.mark.parametrize(("name", "value"), [("n_steps", 1), ("n_replicas", 0), ("start_step", 0), ("n_steps", None)])
+def test_energies_of_some_frames_judge_as_those_of_all(exact, hcl_harmonic, rotating_states):
+    initial = rotating_states(hcl_harmonic)
+    scores = {}
+    for every in (1, 3):
+        plan = RolloutPlan({"never": INJECTIONS["never"]}, N_STEPS, 3, START, energy_every=every)
+        true = reference_rollout(hcl_harmonic, initial, plan, device="cpu", progress=quiet)
+        results = run_rollouts(exact, hcl_harmonic, initial, true, plan, device="cpu", progress=quiet)
+        scores[every] = results["never"].metrics
+    energy = "energy_error_worst"
+    assert scores[3][energy] != scores[1][energy]
+    # Verlet's own oscillation, 1 % at 22 steps a period, is averaged over fewer values.
+    assert scores[3][energy] == pytest.approx(scores[1][energy], abs=1e-3)
+    assert scores[3]["bond_wasserstein_A"] == scores[1]["bond_wasserstein_A"]
+
+
+def test_an_interval_that_leaves_one_energy_is_refused():
+    with pytest.raises(ConfigError, match=r"rollout\.energy_every = 50 leaves one energy of 50 steps"):
+        RolloutPlan({}, 50, 1, 1, energy_every=50)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_steps", 1), ("n_replicas", 0), ("start_step", 0), ("n_steps", None), ("energy_every", 0)],
+)
 def test_numbers_that_are_too_small_are_refused(name, value):
     numbers = {"n_steps": 2, "n_replicas": 1, "start_step": 1} | {name: value}
     with pytest.raises(ConfigError, match=rf"rollout\.{name} = {value} must be at least [12]"):

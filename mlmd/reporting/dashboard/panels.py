@@ -130,7 +130,7 @@ def _structure_and_dynamics(schedules: Sequence[str]) -> Section:
         "Are bond, correlations and momenta right, which nobody predicted?",
         (
             Panel("Velocity autocorrelation function", "chart", ("dynamics/vacf_table",)),
-            Panel("Spectrum of the bond velocity", "chart", ("dynamics/spectrum_table",)),
+            Panel("Vibrational spectrum", "chart", ("dynamics/spectrum_table",)),
             Panel("VACF error", "bar", _scores(schedules, "vacf_error")),
             Panel("Shift of the vibrational line (cm^-1)", "bar", _scores(schedules, "line_shift_cm1")),
             Panel("Error of the mean bond length (A)", "bar", _scores(schedules, "bond_mean_error_A")),
