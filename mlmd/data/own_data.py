@@ -17,6 +17,7 @@ from mlmd.errors import ConfigError, DataError
 from mlmd.files import write_json
 from mlmd.state import Trajectory
 from mlmd.systems import System
+from mlmd.units import ACCELERATION, BOLTZMANN_EV_PER_K
 
 SAME_MASS = 1e-6
 """Relative difference below which two masses are one; extended XYZ has eight decimals."""
@@ -102,6 +103,8 @@ def own_data(plan: FilePlan, system: System, *, n_history: int = 0) -> OwnData:
         _check_dt(source, system)
     notes = [note for source in sources for note in source.notes]
     notes += [note for source in sources for note in _moving_centre(source, system)]
+    hot = [_temperature_K(source, system) for source in sources]
+    notes.append(f"kinetic temperature {min(hot):.0f} to {max(hot):.0f} K by file; let the regime be no hotter")
     runs = [
         source.trajectory.frames(0, len(source.trajectory), slice(replica, replica + 1))
         for source in sources
@@ -163,6 +166,14 @@ def _check_dt(source: OwnTrajectory, system: System) -> None:
             f"{source.path} has {source.dt_fs:.9g} fs between frames, but system.dt_fs is {system.dt_fs:.9g}; give "
             f"system.dt_fs={source.dt_fs:.9g}"
         )
+
+
+def _temperature_K(source: OwnTrajectory, system: System) -> float:
+    """2 <KE> / ((3N - 3) k), the motion of the centre of mass left out."""
+    velocities, masses = source.trajectory.velocities, system.masses().unsqueeze(-1)
+    velocities = velocities - (masses * velocities).sum(dim=2, keepdim=True) / masses.sum()
+    kinetic = float((masses * velocities.square()).sum(dim=(2, 3)).mean()) / (2.0 * ACCELERATION)
+    return 2.0 * kinetic / (max(3 * system.n_atoms - 3, 1) * BOLTZMANN_EV_PER_K)
 
 
 def _moving_centre(source: OwnTrajectory, system: System) -> list[str]:

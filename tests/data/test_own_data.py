@@ -180,7 +180,11 @@ def test_a_moving_centre_of_mass_is_told(tmp_path, system):
         for name, images in (("a", hcl_images(60)), ("b", changed_by_number(hcl_images(60), drifting)))
     )
     assert not any("centre of mass" in note for note in still.notes)
-    assert "the centre of mass moves at" in moving.notes[-1]
+    assert "the centre of mass moves at" in moving.notes[-2]
+    assert moving.notes[-1] == still.notes[-1], "the temperature is that of the motion within"
+    within = np.mean([image.get_kinetic_energy() for image in hcl_images(60)[1:-1]])
+    temperature_K = 2.0 * within / (3.0 * units.kB)
+    assert f"kinetic temperature {temperature_K:.0f} to {temperature_K:.0f} K" in still.notes[-1]
     torch.testing.assert_close(moving.splits["train"].kicks, still.splits["train"].kicks, rtol=1e-6, atol=1e-12)
 
 
@@ -191,7 +195,7 @@ def test_a_molecule_of_three_atoms(tmp_path, system, every):
     data = own_data(FilePlan(str(path), dt_fs=DT_FS), water)
     assert data.splits["train"].positions.shape[2:] == (3, 3)
     assert any("dt F/m" in note for note in data.notes) == (every == 1)
-    assert "centre of mass" in data.notes[-1]
+    assert "centre of mass" in data.notes[-2]
 
 
 def test_a_record_says_what_was_learned_from(tmp_path, system):
