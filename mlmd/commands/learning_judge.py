@@ -85,11 +85,7 @@ def judge(outcome: dict[str, Any], files: RunFiles, *, system: System, device: t
         system: what was simulated.
         device: where a reference is propagated.
     """
-    takeover, n_steps, every = (
-        outcome["standing"]["takeover_step"],
-        files.values["reference_steps"],
-        files.values["every"],
-    )
+    takeover, every = outcome["standing"]["takeover_step"], files.values["every"]
     with TrajectoryFile(files.folder / "trajectory.h5") as run:
         at_end = _energy_scores(run, outcome, files, system)
         if takeover is None or files.values["reference_steps"] == 0:

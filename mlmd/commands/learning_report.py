@@ -1,10 +1,7 @@
 """What an on-the-fly run leaves at its end: numbers, records along the run, figures."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, fields
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,13 +9,13 @@ import torch
 from mlmd.commands.learning_judge import REFERENCE_FILE, judge
 from mlmd.commands.learning_lines import Resolved
 from mlmd.commands.outputs import RunFiles
-from mlmd.files import write_text
-from mlmd.learning import Entry, Signal, break_even_step
+from mlmd.learning import Entry, Signal, break_even_step, write_records
+from mlmd.learning.records import LEDGER_FILE, SIGNALS_FILE, write_rows
 from mlmd.reporting.on_the_fly import Timeline, timeline_figure
 from mlmd.reporting.style import RunLabel
 from mlmd.systems import System
 
-LEDGER_FILE, SIGNALS_FILE, LINES_FILE = "ledger.csv", "signals.csv", "lines.csv"
+LINES_FILE = "lines.csv"
 
 LEFT_BEHIND = ("metrics.json", "report.html", REFERENCE_FILE, "best.ckpt", LEDGER_FILE, SIGNALS_FILE, LINES_FILE)
 """What a run writes near its end, and an earlier run in the same folder may have left."""
@@ -43,17 +40,15 @@ def report(
     """
     entries = [Entry(*entry) for entry in outcome["ledger"]["entries"]]
     signals = [Signal(*signal) for signal in outcome["signals"]]
-    _write_rows(files.folder / LEDGER_FILE, [field.name for field in fields(Entry)], map(astuple, entries))
-    _write_rows(files.folder / SIGNALS_FILE, [field.name for field in fields(Signal)], map(astuple, signals))
+    write_records(files.folder, entries, signals)
     name = files.values["injection_name"]
     scores = counts(outcome, n_steps=files.values["n_steps"], n_replicas=files.values["n_replicas"])
     if files.values["judge"]:
         judged = judge(outcome, files, system=system, device=device)
         scores |= judged.scores
         if judged.lines:
-            _write_rows(
-                files.folder / LINES_FILE, [field.name for field in fields(Resolved)], map(astuple, judged.lines)
-            )
+            header = [field.name for field in fields(Resolved)]
+            write_rows(files.folder / LINES_FILE, header, map(astuple, judged.lines))
     metrics = {f"rollout/{name}/{quantity}": value for quantity, value in scores.items()}
     metrics |= learned(outcome) | costs(outcome, entries)
     if files.values["figures"]:
@@ -116,11 +111,3 @@ def costs(outcome: dict[str, Any], entries: Sequence[Entry]) -> dict[str, float]
     }
     break_even = break_even_step(list(entries), force_call)
     return metrics | ({} if break_even is None else {"cost/break_even_step": break_even})
-
-
-def _write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -209,8 +209,9 @@ def _rollout_callback(values: Values, system: System, regime: Regime) -> Rollout
     injections = make_injections(rollout["injections"])
     start = rollout["start_step"]
     engine = build(values["engine"], "engine")
-    val_plan = RolloutPlan(injections, rollout["val_n_steps"], rollout["val_n_replicas"], start, engine)
-    test_plan = RolloutPlan(injections, rollout["n_steps"], rollout["n_replicas"], start, engine)
+    every = rollout.get("energy_every", 1)  # runs of older versions, when resumed, have none
+    val_plan = RolloutPlan(injections, rollout["val_n_steps"], rollout["val_n_replicas"], start, engine, every)
+    test_plan = RolloutPlan(injections, rollout["n_steps"], rollout["n_replicas"], start, engine, every)
     return RolloutValidation(
         system,
         val_plan=val_plan,

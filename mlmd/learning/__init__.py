@@ -3,6 +3,7 @@
 from mlmd.learning.history import History
 from mlmd.learning.ledger import Entry, Ledger, break_even_step
 from mlmd.learning.plan import OnTheFlyPlan
+from mlmd.learning.records import read_records, write_records
 from mlmd.learning.run import OnTheFly
 from mlmd.learning.surroundings import Surroundings
 from mlmd.learning.trial import Verdict, try_predictor
@@ -19,5 +20,7 @@ __all__ = [
     "Verdict",
     "Watch",
     "break_even_step",
+    "read_records",
     "try_predictor",
+    "write_records",
 ]

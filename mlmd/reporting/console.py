@@ -44,7 +44,7 @@ def summary_table(metrics: Metrics, *, title: str, lines: Sequence[SpectralLine]
     - every ``test/<quantity>``, and where there is ``test/linear_<quantity>``, the linear shortcut alone, it beside;
     - ``rollout/<schedule>/<quantity>`` with the quantities of :func:`~mlmd.observables.rollout.rollout_metrics` and
       ``n_force_calls``, ``frequency``, ``diverged_replicas``;
-    - every ``cost/<quantity>``.
+    - every ``learning/<quantity>``, how a run that trains its own predictor went, and every ``cost/<quantity>``.
 
     Units are read from the ends of the names. A score that is absent shows as "-"; one of a rollout that is there
     without a finite value (None in a JSON file) as "diverged", unless ``diverged_replicas`` is zero. Other keys are
@@ -64,7 +64,13 @@ def summary_table(metrics: Metrics, *, title: str, lines: Sequence[SpectralLine]
 
 def summary_blocks(metrics: Metrics, lines: Sequence[SpectralLine] = ()) -> list[Table]:
     """The blocks of :func:`summary_table` that have rows, each named by its first heading."""
-    blocks = (_test_block(metrics), _rollout_block(metrics), *_line_blocks(lines), _cost_block(metrics))
+    blocks = (
+        _test_block(metrics),
+        _rollout_block(metrics),
+        *_line_blocks(lines),
+        _plain_block(metrics, "learning"),
+        _plain_block(metrics, "cost"),
+    )
     return [block for block in blocks if block]
 
 
@@ -192,12 +198,13 @@ def _wavenumber(value: float | None) -> str:
     return MISSING if value is None else f"{value:.1f}"
 
 
-def _cost_block(metrics: Metrics) -> Table | None:
-    costs = _within(metrics, "cost/")
-    if not costs:
+def _plain_block(metrics: Metrics, split: str) -> Table | None:
+    """Every ``split/<quantity>`` with its value."""
+    values = _within(metrics, f"{split}/")
+    if not values:
         return None
-    table = _table("cost", "")
-    for quantity, value in costs.items():
+    table = _table(split, "")
+    for quantity, value in values.items():
         name, unit = name_and_unit(quantity)
         _add_row(table, name, _with_unit(value, unit))
     return table

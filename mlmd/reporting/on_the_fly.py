@@ -1,4 +1,4 @@
-"""The figure of an on-the-fly run: its cost against pure Hamiltonian dynamics, and what was watched."""
+"""An on-the-fly run to look at: its cost against pure Hamiltonian dynamics, and what was watched."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mlmd.learning import Entry, Signal, break_even_step
+from mlmd.learning import Entry, Signal, break_even_step, read_records
+from mlmd.learning.records import LEDGER_FILE
+from mlmd.reporting.page import Line, LineChart, Part, Points, ScatterChart
 from mlmd.reporting.style import (
     HEIGHT_IN,
     REFERENCE_COLOUR,
@@ -58,6 +60,48 @@ def timeline_figure(path: str | Path, timeline: Timeline, label: RunLabel) -> Pa
     handles += _signal_panel(below, timeline.signals)
     finish_figure(figure, "Learning on the fly", label, handles=handles)
     return save_figure(figure, path, label)
+
+
+def timeline_charts(folder: Path, *, force_call_s: float) -> list[Part]:
+    """The same for a page; nothing where the folder is not that of an on-the-fly run.
+
+    Args:
+        folder: of the run.
+        force_call_s: mean time of a force call.
+
+    Raises:
+        DataError: its records are damaged.
+    """
+    if not (folder / LEDGER_FILE).is_file():
+        return []
+    entries, signals = read_records(folder)
+    steps = [float(entry.step) for entry in entries]
+    cost = LineChart(
+        "Cost",
+        [
+            Line("force-call time x steps", steps, [step * force_call_s for step in steps], is_reference=True),
+            Line("this run, everything included", steps, [entry.elapsed_s for entry in entries]),
+        ],
+        x="MD step",
+        y="wall-clock time (s)",
+        y_limits=(0.0, 1.6 * entries[-1].elapsed_s),
+        is_wide=True,
+        note="From the start of the command; flat while learned kicks propagate, steep while the Hamiltonian does.",
+    )
+    if not signals:
+        return [cost]
+    at = [float(signal.step) for signal in signals]
+    watched = ScatterChart(
+        "Signals at injections",
+        [
+            Points("kicks disagree by", at, [signal.disagreement for signal in signals]),
+            Points("energy off by, before its correction", at, [abs(signal.energy_excess) for signal in signals]),
+        ],
+        x="MD step",
+        y="relative",
+        log_y=True,
+    )
+    return [cost, watched]
 
 
 def _cost_panel(axes: Axes, timeline: Timeline) -> list[Artist]:

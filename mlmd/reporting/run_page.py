@@ -12,6 +12,7 @@ from rich.text import Text
 from mlmd.data.curves_file import read_curves
 from mlmd.reporting.console import MISSING, summary_blocks
 from mlmd.reporting.history import History, read_history
+from mlmd.reporting.on_the_fly import timeline_charts
 from mlmd.reporting.page import Folded, Line, LineChart, Page, Part, Picture, Section, SortableTable, write_page
 from mlmd.reporting.style import legend_name
 from mlmd.units import FS_PER_PS
@@ -39,7 +40,7 @@ MAX_ENERGY = 4.0
 DECADES = 7
 """Decades of power that are shown below the reference's peak, as in the figures."""
 
-DRAWN_AS_CHARTS = ("loss", "energy_error", "bond", "dynamics", "rollout")
+DRAWN_AS_CHARTS = ("loss", "energy_error", "bond", "dynamics", "rollout", "on_the_fly")
 """Figures of which the page shows the data instead."""
 
 _FACTS = {
@@ -78,8 +79,11 @@ def run_page(folder: Path, *, title: str, lead: str) -> Page:
     """The page of a run; arguments as for `write_run_page`."""
     curves = read_curves(folder / "curves.json") if (folder / "curves.json").is_file() else None
     history = read_history(folder / "csv")
-    blocks = summary_blocks(_json(folder / "metrics.json"), curves.get("lines", []) if curves else [])
+    metrics = _json(folder / "metrics.json")
+    blocks = summary_blocks(metrics, curves.get("lines", []) if curves else [])
     sections = [Section("Results", [_table(block) for block in blocks])]
+    on_the_fly = timeline_charts(folder, force_call_s=metrics.get("cost/force_call_s") or 0.0)
+    sections += [Section("Learning on the fly", on_the_fly)] if on_the_fly else []
     if curves is not None:
         sections += [
             Section("Along the rollouts", _in_time(curves)),

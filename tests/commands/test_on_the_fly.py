@@ -82,7 +82,7 @@ def test_what_it_leaves(learned):
     with (learned / "signals.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 7
     assert (learned / "figures" / "on_the_fly.png").is_file()
-    assert "on the fly" in (learned / "report.html").read_text(encoding="utf-8")
+    assert "Learning on the fly" in (learned / "report.html").read_text(encoding="utf-8")
     assert not list(learned.glob("*.unfinished"))
 
 
