@@ -13,5 +13,11 @@ BOLTZMANN_EV_PER_K = 8.617333262e-5
 SPEED_OF_LIGHT_CM_PER_FS = 2.99792458e-5
 """Speed of light, cm/fs: a line at nu cm^-1 has the frequency nu * c in 1/fs."""
 
+HARTREE_EV = 27.211386245988
+"""Atomic unit of energy, eV."""
+
+BOHR_A = 0.529177210903
+"""Atomic unit of length, A."""
+
 FS_PER_PS = 1000.0
 MEV_PER_EV = 1000.0

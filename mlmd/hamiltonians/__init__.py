@@ -1,12 +1,17 @@
-"""Where true forces come from: analytic bonds, and a counter that counts every call."""
+"""Where true forces come from: analytic bonds, levels of theory, and a counter that counts every call."""
 
+from mlmd.hamiltonians.ase_method import AseMethod
 from mlmd.hamiltonians.base import CountedHamiltonian, Hamiltonian
 from mlmd.hamiltonians.bond import BondConstants, DiatomicBond
 from mlmd.hamiltonians.harmonic import HarmonicBond
-from mlmd.hamiltonians.method import Method, SinglePoint
+from mlmd.hamiltonians.method import Method, SinglePoint, method_name
 from mlmd.hamiltonians.morse import MorseBond
+from mlmd.hamiltonians.pyscf_method import PySCF
+from mlmd.hamiltonians.replicas import ReplicaHamiltonian
+from mlmd.hamiltonians.tblite_method import Tblite
 
 __all__ = [
+    "AseMethod",
     "BondConstants",
     "CountedHamiltonian",
     "DiatomicBond",
@@ -14,5 +19,9 @@ __all__ = [
     "HarmonicBond",
     "Method",
     "MorseBond",
+    "PySCF",
+    "ReplicaHamiltonian",
     "SinglePoint",
+    "Tblite",
+    "method_name",
 ]
