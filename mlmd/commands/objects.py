@@ -9,6 +9,7 @@ import torch
 from mlmd.config import build
 from mlmd.data.checkpoint_file import load_checkpoint_file
 from mlmd.errors import ConfigError, DataError
+from mlmd.hamiltonians import method_name
 from mlmd.models import PredictorSpec, VelocityPredictor
 from mlmd.propagation import Injection
 from mlmd.systems import Regime, System
@@ -129,6 +130,8 @@ def model_name(predictor: VelocityPredictor) -> str:
 
 
 def short_name(node: Values) -> str:
-    """The plain word for a chosen Hamiltonian or regime: "harmonic" of mlmd.hamiltonians.HarmonicBond."""
+    """The plain word for a chosen Hamiltonian or regime: "harmonic" of HarmonicBond, "B3LYP/def2-SVP" of PySCF."""
+    if method := method_name(node):
+        return method
     name: str = node["_target_"].rsplit(".", 1)[-1]
     return name.removesuffix("Bond").removesuffix("Regime").lower()
