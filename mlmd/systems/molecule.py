@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlmd.errors import ConfigError
-from mlmd.hamiltonians import Method
-from mlmd.hamiltonians.replicas import ReplicaHamiltonian
+from mlmd.hamiltonians import Method, ReplicaHamiltonian
 from mlmd.systems.minimum import find_minimum
 from mlmd.systems.structure import Structure, known_structure, read_structure
 from mlmd.systems.system import System

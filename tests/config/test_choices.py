@@ -15,7 +15,7 @@ from mlmd.config import build
 from mlmd.data.generation import DataPlan
 from mlmd.data.module import BatchPlan
 from mlmd.errors import ConfigError
-from mlmd.hamiltonians import HarmonicBond, MorseBond
+from mlmd.hamiltonians import HarmonicBond, Method, MorseBond
 from mlmd.models.memory import CarriedMemory, WindowMemory
 from mlmd.overrides import CONF
 from mlmd.propagation import Injection
@@ -24,7 +24,7 @@ from mlmd.systems.table import ALKALI_HALIDES
 from mlmd.training import OptimizerPlan, SequenceLoss
 
 MADE = {
-    "hamiltonian": {"harmonic", "morse"},
+    "hamiltonian": {"harmonic", "morse", "gfn2"},
     "regime": {"vibrating", "rotating", "thermal"},
     "memory": {"carried", "window"},
     "model": {"3vR0", "3uR0", "DuR0", "held", "linear"},
@@ -48,11 +48,30 @@ def test_the_promised_choices_exist(group):
     assert set(names(group)) >= MADE[group]
 
 
+MOLECULES = ("CH4", "CO2", "H2O", "NH3", "ethanol", "molecule")
+"""Systems of more than two atoms, which take a method; the others take analytic bonds and methods."""
+
+
 def test_there_is_a_file_for_every_molecule():
-    assert set(names("system")) == {*diatomic_table(), "custom"}
+    assert set(names("system")) == {*diatomic_table(), "custom", *MOLECULES}
 
 
-@pytest.mark.parametrize("name", names("system"))
+@pytest.mark.parametrize("name", MOLECULES)
+def test_molecules(name):
+    values = {"cache": None} | node("system", name)
+    if name == "molecule":
+        assert values["name"] == "???"
+        values["name"] = "CH3OH"
+    system = build(values, "system", hamiltonian=build(node("hamiltonian", "gfn2"), "hamiltonian"))
+    assert system.name == values["name"]
+    # A twenty-second of the fastest period, rounded down to 0.05 fs, given or not.
+    assert 0 <= system.period_fs / 22 - system.dt_fs < 0.05
+    for bond in ("harmonic", "morse"):
+        with pytest.raises(ConfigError, match=f"system {system.name}: {bond.title()}Bond is an analytic bond"):
+            build(values, "system", hamiltonian=build(node("hamiltonian", bond), "hamiltonian"))
+
+
+@pytest.mark.parametrize("name", sorted({*names("system")} - {*MOLECULES}))
 @pytest.mark.parametrize("bond", [HarmonicBond, MorseBond])
 def test_systems(name, bond):
     values = node("system", name)
@@ -74,6 +93,17 @@ def test_systems(name, bond):
 def test_hamiltonians(name, made, hcl_harmonic):
     bond = build(node("hamiltonian", name), "hamiltonian")
     assert isinstance(bond(hcl_harmonic.hamiltonian.constants), made)
+
+
+@pytest.mark.parametrize("name", sorted({*names("hamiltonian")} - {"harmonic", "morse"}))
+def test_methods(name):
+    values = node("hamiltonian", name)
+    if name == "ase":
+        assert values["calculator"] == "???"
+        values["calculator"] = "ase.calculators.emt.EMT"
+    method = build(values, "hamiltonian")
+    assert isinstance(method, Method)
+    assert method.name
 
 
 @pytest.mark.parametrize("name", names("regime"))

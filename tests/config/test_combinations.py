@@ -17,6 +17,8 @@ from mlmd.overrides import CONF
 
 GROUPS = ("hamiltonian", "regime", "memory", "model", "data", "loss", "optimizer", "trainer", "rollout", "selection")
 CHOICES = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in (*GROUPS, "logger")}
+# One level of theory stands for all: they differ in values alone, and what is made of each is tested with the choices.
+CHOICES["hamiltonian"] = ["gfn2", "harmonic", "morse"]
 OVERLAY_FILES = sorted((CONF / "experiment").glob("*.yaml"))
 PROGRAMS = {
     path.stem: "simulate" if "python simulate.py" in path.read_text().partition("defaults:")[0] else "train"

@@ -9,7 +9,7 @@ import torch
 from ase.calculators.calculator import Calculator
 from ase.vibrations import Vibrations
 
-from mlmd.hamiltonians.tblite_method import Tblite
+from mlmd.hamiltonians import Tblite
 from mlmd.systems import RotatingRegime, ThermalRegime, VibratingRegime, diatomic, molecule
 from mlmd.units import ACCELERATION
 
