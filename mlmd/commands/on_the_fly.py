@@ -5,6 +5,7 @@ from pathlib import Path
 
 import lightning
 import torch
+from torch import Tensor
 
 from mlmd.commands.learning_report import LEFT_BEHIND, report
 from mlmd.commands.learning_store import LearningStore
@@ -24,8 +25,10 @@ from mlmd.commands.rounds import Rounds
 from mlmd.commands.trainer import check_trainer, quiet_lightning
 from mlmd.config import build
 from mlmd.data.generation import draw_initial, trajectory_metadata
+from mlmd.decomposition.reach import check_reach
 from mlmd.errors import CalculatorError, ConfigError, PhysicsError
 from mlmd.learning import Ledger, OnTheFly, OnTheFlyPlan
+from mlmd.learning.run import Reach
 from mlmd.models import VelocityPredictor
 from mlmd.propagation import Propagator
 from mlmd.reporting.console import print_summary
@@ -83,7 +86,15 @@ def learn_on_the_fly(
             (files.folder / name).unlink(missing_ok=True)
     store = LearningStore(files.folder, values, rounds)
     ledger = Ledger(began=began)
-    run = OnTheFly(propagator, plan, store, ledger, least_steps=least_steps, every=values["every"])
+    run = OnTheFly(
+        propagator,
+        plan,
+        store,
+        ledger,
+        least_steps=least_steps,
+        every=values["every"],
+        reach=_reach(predictor, system),
+    )
     initial = draw_initial(system, regime, values["n_replicas"], seed=values["seed"], purpose="simulation")
     metadata = trajectory_metadata(system, seed=values["seed"]) | {
         "injection": values["injection"],
@@ -116,6 +127,18 @@ def _check(values: Values, overrides: list[str]) -> None:
     for name, least in (("n_steps", 2), ("n_replicas", 1), ("every", 1), ("judge_frames", 1), ("reference_steps", 0)):
         if values[name] is None or values[name] < least:
             raise ConfigError(f"{name} = {values[name]} must be at least {least}")
+
+
+def _reach(predictor: VelocityPredictor, system: System) -> Reach | None:
+    """How far a molecule may go whose normal modes are read; Cartesian components in the lab hold everywhere."""
+    geometry = getattr(predictor.decomposition, "geometry", None)
+    if geometry is None:
+        return None
+
+    def reach(positions: Tensor, step: int) -> None:
+        check_reach(geometry, positions, name=system.name, symbols=system.symbols, step=step)
+
+    return reach
 
 
 def _label(values: Values, system: System, predictor: VelocityPredictor) -> RunLabel:

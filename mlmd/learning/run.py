@@ -9,8 +9,11 @@ Everything is decided by states and counts, nothing by the clock, so a resumed r
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from torch import Tensor
 
 from mlmd.errors import CalculatorError, ConfigError, PhysicsError
 from mlmd.learning.history import History
@@ -30,6 +33,9 @@ SAVE_EVERY_HAMILTONIAN, SAVE_EVERY_LEARNED = 100, 2000
 
 PIECE_STEPS = 5000
 """Steps that are propagated at once where no injection comes."""
+
+Reach = Callable[[Tensor, int], None]
+"""Given positions [replica, atom, xyz], A, and their step."""
 
 
 @dataclass
@@ -65,6 +71,8 @@ class OnTheFly:
         ledger: what it costs.
         least_steps: frames of the shortest stretch that can be learned from.
         every: steps between two frames that are kept.
+        reach: raises a PhysicsError where positions [replica, atom, xyz] of a step are beyond what the predictor's
+            decomposition holds for; None where it holds everywhere.
 
     Attributes:
         standing: where it stands.
@@ -85,6 +93,7 @@ class OnTheFly:
         *,
         least_steps: int,
         every: int = 1,
+        reach: Reach | None = None,
     ) -> None:
         if propagator.injection.schedule.next_hamiltonian(0, 10**7) == 10**7:
             raise ConfigError("on-the-fly learning watches its injections: take one that injects, not injection=never")
@@ -94,6 +103,7 @@ class OnTheFly:
         self.ledger = ledger
         self.least_steps = least_steps
         self.every = every
+        self.reach = reach
         self.standing = Standing(HAMILTONIAN, plan.first_steps)
         self.history = History()
         self.watch = self._fresh_watch()
@@ -165,6 +175,7 @@ class OnTheFly:
                 f"{name}: replica {replica} left its equilibrium for good by step {lost[replica]}, with true forces: "
                 "it dissociates or rearranges; lower the energy (regime=...) or shorten the run"
             )
+        self._check_reach()
         self.history.append(frames)
         self.surroundings.keep(_every(frames, self.every))
         self._note(None)
@@ -236,7 +247,8 @@ class OnTheFly:
             try:
                 while not self._heard and self.step < n_steps:
                     pieces.append(propagator.advance(min(PIECE_STEPS, n_steps - self.step), every=self.every))
-            except CalculatorError as error:  # at a state that only wrong kicks may have led to
+                self._check_reach()
+            except (CalculatorError, PhysicsError) as error:  # at a state that only wrong kicks may have led to
                 reason = str(error)
         self._charge_forces(within="learned")
         reason = reason or self._why_not()
@@ -256,6 +268,10 @@ class OnTheFly:
         self._note(None)
         if self.step - self.standing.saved_step >= SAVE_EVERY_LEARNED:
             self._save()
+
+    def _check_reach(self) -> None:
+        if self.reach is not None:
+            self.reach(self.propagator.state.positions, self.step)
 
     def _why_not(self) -> str | None:
         """What is out of order since the last injection, in words."""

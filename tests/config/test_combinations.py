@@ -26,7 +26,8 @@ PROGRAMS = {
 }
 """The program that an overlay names at its top, and belongs to."""
 OVERLAYS = [None, *(name for name, program in PROGRAMS.items() if program == "train")]
-FILES = sorted(path for path in CONF.glob("*/*.yaml") if path.parent.name not in ("experiment", "sweep"))
+FILES = sorted(path for path in CONF.glob("*/*.yaml") if path.parent.name not in ("experiment", "sweep", "mode"))
+"""Those of one group each; overlays, ways to sweep and modes of simulate.py speak of the whole."""
 
 
 def covering_rows() -> list[tuple[str | None, ...]]:
