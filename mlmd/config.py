@@ -56,6 +56,7 @@ OmegaConf.register_new_resolver("run_folder", run_folder)
 OmegaConf.register_new_resolver("checkpoint_label", checkpoint_label)
 OmegaConf.register_new_resolver("folder_name", lambda path: Path(path or "none").name)
 OmegaConf.register_new_resolver("add", lambda *numbers: sum(numbers))
+OmegaConf.register_new_resolver("steps_of", lambda duration_fs, dt_fs: round(duration_fs / dt_fs))
 
 
 def launch(main: Callable[[], None], *, config_name: str) -> None:
