@@ -30,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     for experiment in chosen:
         folder = runs / experiment.name
         if not options.collect:
-            sound = [run_sweep(sweep, runs, folder, is_fast=options.fast) for sweep in experiment.sweeps]
+            sweeps = [sweep for sweep in experiment.sweeps if sweep.in_fast or not options.fast]
+            sound = [run_sweep(sweep, runs, folder, is_fast=options.fast) for sweep in sweeps]
             failed += [] if all(sound) else [experiment.name]
         parts[experiment.name] = _collect(experiment, folder, is_fast=options.fast)
     if len(chosen) == len(EXPERIMENTS):

@@ -17,6 +17,38 @@ CARRIED = ("memory=carried", "memory.length=null")
 FAST_ROLLOUTS = ("rollout.n_steps=400", "rollout.n_replicas=4", *ONE_OF_EACH)
 
 
+SMALL_TRAINING = (
+    "trainer.max_epochs=1",
+    "data.batches.batch_size=32",
+    "data.batches.batches_per_epoch=200",
+    "on_the_fly.first_steps=400",
+)
+"""For forces so cheap that a training costs as much as thousands of them."""
+MOLECULES = (
+    "regime=thermal",
+    "n_replicas=8",
+    "n_steps=50000",
+    "reference_steps=48000",
+    "trainer.max_epochs=4",
+    "data.batches.batch_size=128",
+    "on_the_fly.first_steps=2000",
+    "on_the_fly.energy_band=0.05",
+)
+"""20 ps and more of several replicas, whose steps a predictor learns from together."""
+FAST_LEARNING = (
+    "n_steps=700",
+    "reference_steps=300",
+    "trainer.max_epochs=1",
+    "data.batches.batch_size=32",
+    "data.batches.batches_per_epoch=50",
+    "on_the_fly.first_steps=300",
+    "on_the_fly.held_out_steps=60",
+    "on_the_fly.validation_steps=40",
+    "on_the_fly.fallback_steps=100",
+    "on_the_fly.validation_error=0.5",
+)
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One question.
@@ -57,6 +89,10 @@ def _history(*overrides: str) -> tuple[Sweep, Sweep]:
         Sweep("history_length", overrides, (*fast, "memory.length=2,6")),
         Sweep("history_length", (*overrides, *CARRIED), fast),
     )
+
+
+def _on_the_fly(*overrides: str, in_fast: bool = True) -> Sweep:
+    return Sweep("speedup", overrides, FAST_LEARNING, program="simulate.py", in_fast=in_fast)
 
 
 EXPERIMENTS = (
@@ -127,6 +163,25 @@ EXPERIMENTS = (
             *_history("system=H2,N2,CO,Cl2,I2", "seed=1"),
             *_history("system=HCl", *MORSE),
             *_history("system=HCl", "system.dt_fs=0.25"),
+        ),
+    ),
+    Experiment(
+        "polyatomics",
+        (
+            Sweep(
+                "polyatomics",
+                (),
+                ("system=CO2", *ONE_OF_EACH, "data.trajectories.n_train=16", *FAST_ROLLOUTS, "rollout.energy_every=5"),
+            ),
+        ),
+    ),
+    Experiment(
+        "speedup",
+        (
+            _on_the_fly("hamiltonian=b3lyp", in_fast=False),
+            _on_the_fly("hamiltonian=hf", "system=HCl,CO,N2", *SMALL_TRAINING, in_fast=False),
+            _on_the_fly("hamiltonian=gfn2", "system=H2O,CO2,NH3,CH4,ethanol", *MOLECULES, in_fast=False),
+            _on_the_fly("hamiltonian=morse,harmonic"),
         ),
     ),
 )

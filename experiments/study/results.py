@@ -43,11 +43,11 @@ def fill_readme(path: Path, table: str, *, mark: str = "table") -> None:
     _write(path, f"{before}{begin}{table}\n{end}{after}".encode())
 
 
-def save_figure(figure: Figure, path: Path, *, caption: str) -> None:
-    """A PNG with a line below that says where its numbers come from."""
+def save_figure(figure: Figure, path: Path, *, caption: str, top: float = 1.0) -> None:
+    """A PNG with a line below that says where its numbers come from; the axes end at ``top``, below a legend."""
     height_in = figure.get_size_inches()[1]
     figure.text(0.01, 0.06 / height_in, caption, fontsize=6.5, color="0.4", ha="left", va="bottom")
-    figure.tight_layout(rect=(0.0, 0.18 / height_in, 1.0, 1.0))
+    figure.tight_layout(rect=(0.0, 0.18 / height_in, 1.0, top))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, metadata={"Description": caption})
     _write(path, buffer.getvalue())

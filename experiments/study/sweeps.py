@@ -25,12 +25,14 @@ class Sweep:
         overrides: beside it; ``{runs}`` is the folder of all runs of the study.
         fast: what the fast form changes.
         program: the command.
+        in_fast: whether the fast form has it; not where forces alone take minutes.
     """
 
     experiment: str
     overrides: tuple[str, ...] = ()
     fast: tuple[str, ...] = ()
     program: str = "train.py"
+    in_fast: bool = True
 
     def command(self, runs: Path, folder: Path, *, is_fast: bool) -> list[str]:
         """The command line, without the interpreter."""
