@@ -79,6 +79,13 @@ class Trajectory:
             self.kicks[replicas, start:stop],
         )
 
+    def thinned(self, every: int) -> "Trajectory":
+        """The frames of steps that are divisible by ``every``."""
+        if every == 1:
+            return self
+        kept = self.steps % every == 0
+        return Trajectory(self.steps[kept], self.positions[:, kept], self.velocities[:, kept], self.kicks[:, kept])
+
     def to(self, device: torch.device | str) -> "Trajectory":
         """The same trajectory on another device."""
         return Trajectory(

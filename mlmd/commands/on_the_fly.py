@@ -27,8 +27,7 @@ from mlmd.config import build
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.decomposition.reach import check_reach
 from mlmd.errors import CalculatorError, ConfigError, PhysicsError
-from mlmd.learning import Ledger, OnTheFly, OnTheFlyPlan
-from mlmd.learning.run import Reach
+from mlmd.learning import Ledger, OnTheFly, OnTheFlyPlan, Reach
 from mlmd.models import VelocityPredictor
 from mlmd.propagation import Propagator
 from mlmd.reporting.console import print_summary

@@ -5,7 +5,7 @@ from mlmd.learning.ledger import Entry, Ledger, break_even_step
 from mlmd.learning.plan import OnTheFlyPlan
 from mlmd.learning.records import read_records, write_records
 from mlmd.learning.run import OnTheFly
-from mlmd.learning.surroundings import Surroundings
+from mlmd.learning.surroundings import Reach, Surroundings
 from mlmd.learning.trial import Verdict, try_predictor
 from mlmd.learning.watch import Signal, Watch
 
@@ -15,6 +15,7 @@ __all__ = [
     "Ledger",
     "OnTheFly",
     "OnTheFlyPlan",
+    "Reach",
     "Signal",
     "Surroundings",
     "Verdict",

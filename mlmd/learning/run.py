@@ -9,56 +9,25 @@ Everything is decided by states and counts, nothing by the clock, so a resumed r
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-
-from torch import Tensor
 
 from mlmd.errors import CalculatorError, ConfigError, PhysicsError
 from mlmd.learning.history import History
 from mlmd.learning.ledger import Ledger
 from mlmd.learning.plan import OnTheFlyPlan
-from mlmd.learning.surroundings import Surroundings
+from mlmd.learning.standing import HAMILTONIAN, LEARNED, Standing
+from mlmd.learning.surroundings import Reach, Surroundings
 from mlmd.learning.trial import Verdict, try_predictor
 from mlmd.learning.watch import Signal, Watch
 from mlmd.models import VelocityPredictor
 from mlmd.propagation import HamiltonianStep, Propagator
 from mlmd.state import Trajectory
 
-HAMILTONIAN, LEARNED = "hamiltonian", "learned"
-
 SAVE_EVERY_HAMILTONIAN, SAVE_EVERY_LEARNED = 100, 2000
 """Steps between two saves: what a killed run has to do again."""
 
 PIECE_STEPS = 5000
 """Steps that are propagated at once where no injection comes."""
-
-Reach = Callable[[Tensor, int], None]
-"""Given positions [replica, atom, xyz], A, and their step."""
-
-
-@dataclass
-class Standing:
-    """Where a run stands, in plain values.
-
-    Attributes:
-        phase: "hamiltonian" or "learned".
-        until: step at which the Hamiltonian stretch ends; None where it goes on to the end of the run.
-        n_rounds: trainings so far.
-        predictor: number of the training whose predictor kicks; 0 where none does.
-        n_fallbacks: how often the Hamiltonian took over again.
-        takeover_step: first step that ML kicked; None before.
-        saved_step: of the last save.
-    """
-
-    phase: str
-    until: int | None
-    n_rounds: int = 0
-    predictor: int = 0
-    n_fallbacks: int = 0
-    takeover_step: int | None = None
-    saved_step: int = 0
 
 
 class OnTheFly:
@@ -177,7 +146,7 @@ class OnTheFly:
             )
         self._check_reach()
         self.history.append(frames)
-        self.surroundings.keep(_every(frames, self.every))
+        self.surroundings.keep(frames.thinned(self.every))
         self._note(None)
         self._save()
 
@@ -328,12 +297,3 @@ class OnTheFly:
         self.propagator.load_state_dict(values["propagator"])
         self.propagator.forget()
         self._seconds_seen = self.propagator.true.hamiltonian.seconds
-
-
-def _every(frames: Trajectory, every: int) -> Trajectory:
-    """The frames of steps divisible by ``every``, of frames of stride 1."""
-    if every == 1:
-        return frames
-    chosen = frames.steps % every == 0
-    values = (frames.positions, frames.velocities, frames.kicks)
-    return Trajectory(frames.steps[chosen], *(part[:, chosen] for part in values))

@@ -1,12 +1,19 @@
 """What an on-the-fly run needs from around it."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Tensor
 
 from mlmd.models import VelocityPredictor
 from mlmd.state import Trajectory
 
 if TYPE_CHECKING:
     from mlmd.learning.run import OnTheFly
+
+
+Reach = Callable[[Tensor, int], None]
+"""Raises where positions [replica, atom, xyz], A, of a step are beyond what a predictor's decomposition holds for."""
 
 
 class Surroundings(Protocol):

@@ -7,7 +7,8 @@ from mlmd.propagation.guard import DivergenceGuard
 from mlmd.propagation.injection import Adaptive, Burst, Injection, InjectionSchedule, Periodic
 from mlmd.propagation.kicks import HamiltonianKick, LearnedKick
 from mlmd.propagation.known import follow_known
-from mlmd.propagation.propagator import HamiltonianStep, Propagator, check_start, reference_propagator
+from mlmd.propagation.listening import HamiltonianStep
+from mlmd.propagation.propagator import Propagator, check_start, reference_propagator
 
 __all__ = [
     "Adaptive",

@@ -1,7 +1,5 @@
 """The propagator: one loop for reference dynamics, MLMD, injection, delayed activation and learning on the fly."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,29 +13,9 @@ from mlmd.propagation.guard import DivergenceGuard
 from mlmd.propagation.injection import Injection, Periodic
 from mlmd.propagation.kicks import HamiltonianKick, LearnedKick
 from mlmd.propagation.known import follow_known
+from mlmd.propagation.listening import HamiltonianStep, Listener
 from mlmd.state import MDState, Trajectory
 from mlmd.systems import System
-
-
-@dataclass(frozen=True)
-class HamiltonianStep:
-    """What a Hamiltonian step tells, at no further force call.
-
-    Attributes:
-        state: positions r_n and velocities v_{n-1/2}.
-        kicks: u_n as the force gives it, then the kicks before it, newest first, at most four in all.
-        energy: potential energy at r_n, [replica], eV.
-        predicted: the kick that would have been learned; None where nothing is learned yet.
-    """
-
-    state: MDState
-    kicks: list[Tensor]
-    energy: Tensor
-    predicted: Tensor | None
-
-
-Listener = Callable[[HamiltonianStep], bool]
-"""Hears of every Hamiltonian step; True ends the present `Propagator.advance` with that step."""
 
 
 class Propagator:
