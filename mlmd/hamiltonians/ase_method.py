@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlmd.errors import CalculatorError, ConfigError, nearest
-from mlmd.hamiltonians.method import Array, Method, SinglePoint, check_counts, check_numbers
+from mlmd.hamiltonians.method import Array, Method, SinglePoint, check_counts, check_numbers, closest_pair
 
 
 class AseMethod(Method):
@@ -110,14 +110,14 @@ class _AsePoint:
             except Exception as error:  # each calculator fails in its own words
                 self.forget()
                 if attempt == self.method.n_retries or isinstance(error, NotImplementedError):
-                    raise CalculatorError(self._why(error)) from error
+                    raise CalculatorError(self._why(error, positions)) from error
         return check_numbers(energy, forces, name=self.method.name, symbols=self.symbols, positions=positions)
 
     def forget(self) -> None:
         """A new calculator, since what the old one remembers is its own affair."""
         self.atoms.calc = self.method.make_calculator()
 
-    def _why(self, error: Exception) -> str:
+    def _why(self, error: Exception, positions: Array) -> str:
         if isinstance(error, NotImplementedError):  # ASE's PropertyNotImplementedError, or an element it does not know
             return (
                 f"{self.method.name} cannot give energy and forces of {self.atoms.get_chemical_formula()} "
@@ -125,7 +125,7 @@ class _AsePoint:
             )
         tries = f" after {self.method.n_retries + 1} attempts" if self.method.n_retries else ""
         return (
-            f"{self.method.name} failed{tries} ({_in_words(error)}): "
+            f"{self.method.name} failed{tries} ({_in_words(error)}; {closest_pair(self.symbols, positions)}): "
             "see its hamiltonian.arguments, raise hamiltonian.n_retries, or lower the time step"
         )
 

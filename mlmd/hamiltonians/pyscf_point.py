@@ -65,33 +65,46 @@ class PyscfPoint:
         Raises:
             CalculatorError: nothing helps.
         """
-        field, n_occupied = self.field, self.molecule.nelec[: 2 if self.method.n_unpaired else 1]
-        field.reset(self.molecule)
+        self.field.reset(self.molecule)
         if self.method.on_grid:
-            field.grids.build(with_non0tab=True, sort_grids=False)  # sorting is for molecules with room between atoms
+            # Sorting is for molecules large enough for many orbitals to vanish at a point.
+            self.field.grids.build(with_non0tab=True, sort_grids=False)
         overlap = self.molecule.intor("int1e_ovlp")
-        guess = self.densities.guess(overlap, n_occupied)
+        guess = self.densities.guess(overlap, self.molecule.nelec[: 2 if self.method.n_unpaired else 1])
+        failure = ""
         for attempt in range(self.method.n_retries + 1):
             start = None if guess is None or attempt else self._density(guess)
-            with _kept_orbital_values(field):
-                solver = field if attempt < 2 else field.newton()
-                solver.kernel(dm0=start)
-            if solver.converged:
-                break
+            failure = self._attempt(start, second_order=attempt > 1)
+            if not failure:
+                self.densities.remember(overlap, self._occupied())
+                return
             self.densities.forget()
-        else:
-            raise not_converged(
-                f"{self.method.max_cycle} iterations",
-                name=self.method.name,
-                n_retries=self.method.n_retries,
-                symbols=self.symbols,
-                positions=positions,
-                cure="raise hamiltonian.max_cycle or n_retries",
-            )
-        if solver is not field:
+        raise not_converged(
+            failure,
+            name=self.method.name,
+            n_retries=self.method.n_retries,
+            symbols=self.symbols,
+            positions=positions,
+            cure="raise hamiltonian.max_cycle or n_retries",
+        )
+
+    def _attempt(self, start: Array | None, *, second_order: bool) -> str:
+        """Converge once, and say what went wrong, if anything did."""
+        field = self.field
+        field.mo_coeff = field.mo_occ = None  # else PySCF starts from the last geometry's where there is no start
+        solver = field.newton() if second_order else field
+        with _kept_orbital_values(field), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of orbitals that atoms too close together make dependent
+            try:
+                solver.kernel(dm0=start)
+            except (RuntimeError, ValueError, ArithmeticError) as error:
+                return " ".join(str(error).split())[:200]
+        if not solver.converged:
+            return f"max_cycle = {self.method.max_cycle} is not enough"
+        if second_order:
             field.mo_coeff, field.mo_occ, field.mo_energy = solver.mo_coeff, solver.mo_occ, solver.mo_energy
             field.e_tot, field.converged = solver.e_tot, True
-        self.densities.remember(overlap, self._occupied())
+        return ""
 
     def _density(self, occupied: list[Array]) -> Array:
         """Density matrix of occupied orbitals, as PySCF has it."""

@@ -39,7 +39,7 @@ class Tblite(Method):
         n_unpaired: unpaired electrons.
         n_processes: processes that share the replicas of a batch.
         n_retries: how often a calculation that does not converge is tried again: first from neutral atoms, then with
-            the mixing damped and four times the iterations.
+            the mixing damped and twice the iterations.
 
     Raises:
         ConfigError: a value out of range, an unknown method, or tblite is not installed.
@@ -134,7 +134,7 @@ class _TblitePoint:
         """
         for attempt in range(self.method.n_retries):
             self.forget()
-            self.calculator.set("max-iter", self.method.max_iterations * (4 if attempt else 1))
+            self.calculator.set("max-iter", self.method.max_iterations * (2 if attempt else 1))
             self.calculator.set("mixer-damping", MIXER_DAMPING * 0.5**attempt)
             try:
                 self.calculator.update(positions / BOHR_A)
