@@ -20,8 +20,7 @@ FAST_ROLLOUTS = ("rollout.n_steps=400", "rollout.n_replicas=4", *ONE_OF_EACH)
 SMALL_TRAINING = (
     "trainer.max_epochs=1",
     "data.batches.batch_size=32",
-    "data.batches.batches_per_epoch=200",
-    "on_the_fly.first_steps=400",
+    "data.batches.batches_per_epoch=300",
 )
 """For forces so cheap that a training costs as much as thousands of them."""
 MOLECULES = (

@@ -31,7 +31,7 @@ from mlmd.config import build
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.data.store import TrajectoryFile
 from mlmd.data.xyz import write_extended_xyz
-from mlmd.errors import ConfigError, DataError
+from mlmd.errors import CalculatorError, ConfigError, DataError
 from mlmd.models import VelocityPredictor
 from mlmd.observables import RolloutSurvey
 from mlmd.propagation import Propagator, reference_propagator
@@ -134,6 +134,10 @@ def simulate(
     except KeyboardInterrupt:
         say(f"interrupted; go on with: python simulate.py resume={files.folder}")
         raise SystemExit(INTERRUPTED) from None
+    except CalculatorError as error:
+        raise CalculatorError(
+            f"{error} (all up to the last save is kept: python simulate.py resume={files.folder})"
+        ) from error
     title = f"{label.title}, {injection_name}"
     write_run_page(files.folder, title=title, lead=label.caption)
     print_summary(metrics, files.folder, title)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 
 from commands.running import compose, judged
 from mlmd.data.store import read_trajectory
-from mlmd.errors import ConfigError, DataError
+from mlmd.errors import CalculatorError, ConfigError, DataError
+from mlmd.hamiltonians import MorseBond
 from mlmd.learning import OnTheFly
 
 QUICK = (
@@ -122,6 +124,56 @@ def test_a_training_that_was_interrupted_goes_on_from_its_last_epoch(learned, tm
     with pytest.raises(SystemExit):
         learn(folder)
     assert (folder / "round_1" / "last.ckpt").is_file()
+    go_on(folder)
+    assert judged(folder) == judged(learned)
+
+
+@contextmanager
+def planted(change, *, first_call: int, last_call: int = 10**9):
+    """What the Morse bond says at some of its calls, changed."""
+    original, calls = MorseBond.energy_and_forces, [0]
+
+    def energy_and_forces(self, positions):
+        calls[0] += 1
+        told = original(self, positions)
+        return change(*told) if first_call <= calls[0] <= last_call else told
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(MorseBond, "energy_and_forces", energy_and_forces)
+        yield
+
+
+def stiffer(energy, forces):
+    return 1.3 * energy, 1.3 * forces
+
+
+def refuse(energy, forces):
+    raise CalculatorError("B3LYP/def2-SVP does not converge in 50 iterations")
+
+
+PLANTED = ("judge=false", "figures=false", "on_the_fly.disagreement=0.2", "on_the_fly.energy_band=0.1", "n_steps=1600")
+
+
+def test_it_falls_back_when_the_hamiltonian_changes_and_recovers(tmp_path, capsys):
+    with planted(stiffer, first_call=310):
+        metrics = learn(tmp_path / "run", *PLANTED)
+    told = capsys.readouterr().out
+    assert metrics["learning/fallbacks"] >= 1
+    assert metrics["learning/trainings"] >= 2
+    assert "the Hamiltonian takes over from step" in told
+    assert "the energy of the true steps has a new mean" in told
+    assert "learned" in told.rpartition("of 1,600: ")[2], "it has recovered by the end"
+    trajectory, _ = read_trajectory(tmp_path / "run" / "trajectory.h5")
+    assert torch.equal(trajectory.steps, torch.arange(1600))
+
+
+def test_forces_that_cannot_be_had_stop_a_run_with_everything_saved(tmp_path, learned):
+    folder = tmp_path / "run"
+    with planted(refuse, first_call=240, last_call=240), pytest.raises(CalculatorError) as refused:
+        learn(folder)
+    assert str(refused.value).startswith("B3LYP/def2-SVP does not converge in 50 iterations (near step ")
+    assert str(refused.value).endswith(f"python simulate.py resume={folder})")
+    assert "\n" not in str(refused.value)
     go_on(folder)
     assert judged(folder) == judged(learned)
 
