@@ -146,7 +146,9 @@ def _field(method: PySCF, molecule: Any) -> Any:
         field = scf.UHF(molecule) if method.n_unpaired else scf.RHF(molecule)
     else:
         try:
-            dft.libxc.xc_type(method.method)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what B3LYP meant before PySCF 2.3
+                dft.libxc.xc_type(method.method)
         except (KeyError, ValueError) as error:
             known = [name for name in dft.libxc.XC_CODES if isinstance(name, str)]
             raise ConfigError(f"PySCF has no functional {method.method!r}; {nearest(method.method, known)}") from error
