@@ -60,7 +60,8 @@ def find_minimum(name: str, start: Structure, method: Method, *, cache: str | No
         DataError: the cache cannot be written.
     """
     recipe = _recipe(start, method)
-    path = None if cache is None else Path(cache) / f"minimum-{_digest(recipe)[:16]}.json"
+    keeps = cache is not None and not _is_nameless(recipe)
+    path = Path(str(cache)) / f"minimum-{_digest(recipe)[:16]}.json" if keeps else None
     minimum = None if path is None else _stored(path, recipe)
     if minimum is None:
         minimum = _computed(name, start, method)
@@ -71,6 +72,11 @@ def find_minimum(name: str, start: Structure, method: Method, *, cache: str | No
         softest = minimum.modes.wavenumbers_cm1[0]
         _log.warning("%s has a soft mode at %.0f cm^-1, which is far from harmonic", name, softest)
     return minimum
+
+
+def _is_nameless(recipe: Mapping[str, Any]) -> bool:
+    """Whether a method is made by a lambda or a local function, whose name may be another one's tomorrow."""
+    return any(mark in json.dumps(recipe) for mark in ("<lambda>", "<locals>"))
 
 
 def method_values(method: Method) -> dict[str, Any]:

@@ -249,3 +249,15 @@ def test_a_method_that_is_no_dataclass_has_values_too():
     values = method_values(Other())
     assert values.pop("class").endswith("Other")
     assert values == {"level": 2, "factory": "numpy.linalg.norm"}
+
+
+def test_what_a_lambda_makes_is_kept_nowhere(tmp_path):
+    from ase.calculators.emt import EMT
+
+    from mlmd.hamiltonians import AseMethod
+
+    start = Structure(("Cu", "Cu"), (63.5, 63.5), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.4]]))
+    find_minimum("Cu2", start, AseMethod.of(lambda: EMT()), cache=str(tmp_path))
+    assert not list(tmp_path.iterdir())
+    find_minimum("Cu2", start, AseMethod("ase.calculators.emt.EMT"), cache=str(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 1
