@@ -207,5 +207,10 @@ def first_line(error: Exception) -> str:
     text = str(error).strip()
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return f"there is no configuration {error.missing_cfg_file!r}"
+    if absent := re.search(r"Missing mandatory value: (\S+)", text):
+        place = re.search(r"full_key: (\S+)", text)
+        # of an interpolation, the place is what uses the value
+        key = place[1] if place and place[1].endswith(absent[1]) else absent[1]
+        return f"{key} is missing: give {key}=..."
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "; ".join(line for line in lines[:2] if not line.startswith("full_key:") or len(lines) > 1)

@@ -171,3 +171,13 @@ def test_cuda_that_is_absent(script, override, trained, cli, tmp_path):
     arguments = FAST if script == "train" else (f"checkpoint={trained}", *SHORT)
     words = "CUDA was asked for, but this machine has no usable CUDA device; use trainer=cpu (device=cpu)"
     assert_refused(cli(script, *arguments, override), words, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [(["system=molecule", "hamiltonian=gfn2"], "system.name"), (["hamiltonian=ase"], "hamiltonian.calculator")],
+)
+def test_a_value_that_is_missing_is_named(arguments, key, cli):
+    ended = cli("train", *arguments)
+    assert ended.code == 2
+    assert ended.err == f"error: {key} is missing: give {key}=...\n"
