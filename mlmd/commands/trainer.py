@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import TQDMProgressBar
@@ -26,11 +27,16 @@ def check_trainer(values: Values) -> None:
     """Refuse what would come out only after training, or as a traceback.
 
     Raises:
-        ConfigError: a precision or number of epochs that is not supported, or a selection that never selects.
+        ConfigError: a precision or number of epochs that is not supported, here or at all, or a selection that never
+            selects.
     """
     precision, max_epochs = values["trainer"]["precision"], values["trainer"]["max_epochs"]
     if precision not in PRECISIONS:
         raise ConfigError(f"trainer.precision = {precision!r} is not supported: {nearest(str(precision), PRECISIONS)}")
+    if precision == "bf16-mixed" and values["trainer"]["accelerator"] == "cpu" and not cpu_runs_bfloat16():
+        raise ConfigError(
+            "trainer.precision = 'bf16-mixed': PyTorch has no LSTM in bfloat16 for this CPU; use 32-true, or a GPU"
+        )
     if not isinstance(max_epochs, int) or max_epochs < 1:
         raise ConfigError(f"trainer.max_epochs = {max_epochs} must be a whole number of at least 1")
     every_n_epochs = values["selection"]["every_n_epochs"]
@@ -39,6 +45,17 @@ def check_trainer(values: Values) -> None:
             f"selection.every_n_epochs = {every_n_epochs} selects nothing: it must be at least 1 "
             "(selection=rollout takes it from rollout.every_n_epochs)"
         )
+
+
+def cpu_runs_bfloat16() -> bool:
+    """Whether an LSTM runs in bfloat16 here: on CPUs without AVX-512 it may not, which only trying tells."""
+    lstm = torch.nn.LSTM(1, 1, batch_first=True)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+            lstm(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
 
 
 def make_trainer(

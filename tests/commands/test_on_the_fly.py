@@ -30,6 +30,7 @@ QUICK = (
     "on_the_fly.energy_band=0.2",
     "on_the_fly.validation_error=0.5",
     "engine=eager",
+    "optimizer.learning_rate=0.05",
 )
 
 
@@ -144,27 +145,27 @@ def planted(change, *, first_call: int, last_call: int = 10**9):
 
 
 def stiffer(energy, forces):
-    return 1.3 * energy, 1.3 * forces
+    return 2.0 * energy, 2.0 * forces
 
 
 def refuse(energy, forces):
     raise CalculatorError("B3LYP/def2-SVP does not converge in 50 iterations")
 
 
-PLANTED = ("judge=false", "figures=false", "on_the_fly.disagreement=0.2", "on_the_fly.energy_band=0.1", "n_steps=1600")
+PLANTED = ("judge=false", "figures=false", "on_the_fly.disagreement=0.2", "on_the_fly.energy_band=0.1", "n_steps=2000")
 
 
 def test_it_falls_back_when_the_hamiltonian_changes_and_recovers(tmp_path, capsys):
-    with planted(stiffer, first_call=310):
+    with planted(stiffer, first_call=306):
         metrics = learn(tmp_path / "run", *PLANTED)
     told = capsys.readouterr().out
     assert metrics["learning/fallbacks"] >= 1
     assert metrics["learning/trainings"] >= 2
     assert "the Hamiltonian takes over from step" in told
     assert "the energy of the true steps has a new mean" in told
-    assert "learned" in told.rpartition("of 1,600: ")[2], "it has recovered by the end"
+    assert "learned" in told.rpartition("of 2,000: ")[2], "it has recovered by the end"
     trajectory, _ = read_trajectory(tmp_path / "run" / "trajectory.h5")
-    assert torch.equal(trajectory.steps, torch.arange(1600))
+    assert torch.equal(trajectory.steps, torch.arange(2000))
 
 
 def test_forces_that_cannot_be_had_stop_a_run_with_everything_saved(tmp_path, learned):

@@ -8,6 +8,8 @@ import torch
 
 from commands.running import FAST, TO_LEARN, train, weights
 from mlmd.commands.objects import load_predictor, model_name
+from mlmd.commands.trainer import cpu_runs_bfloat16
+from mlmd.errors import ConfigError
 
 SMALL = ("data.batches.batches_per_epoch=3", "rollout.n_steps=60", "rollout.val_n_steps=40", "trainer.max_epochs=1")
 
@@ -74,6 +76,10 @@ def test_the_folder_of_a_run_is_named_by_system_model_and_time(cli, tmp_path):
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
 def test_precisions(precision, tmp_path, no_figures):
+    if precision == "bf16-mixed" and not cpu_runs_bfloat16():
+        with pytest.raises(ConfigError, match="no LSTM in bfloat16 for this CPU; use 32-true"):
+            train(tmp_path, *TO_LEARN, *SMALL, f"trainer.precision={precision}")
+        return
     metrics = train(tmp_path, *TO_LEARN, *SMALL, f"trainer.precision={precision}")
     assert metrics["test/velocity_accuracy_percent"] > 99.0
     stored = weights(tmp_path / "best.ckpt")

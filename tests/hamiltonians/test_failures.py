@@ -3,9 +3,9 @@
 import importlib.util
 
 import numpy as np
+import planted_calculators as calculators
 import pytest
-from hamiltonians import calculators
-from hamiltonians.calculators import EnergyOnly, Failing
+from planted_calculators import EnergyOnly, Failing
 
 from mlmd.errors import CalculatorError, ConfigError
 from mlmd.hamiltonians import AseMethod, PySCF, Tblite

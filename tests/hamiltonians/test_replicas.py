@@ -6,7 +6,7 @@ import signal
 
 import pytest
 import torch
-from hamiltonians.calculators import Failing, argon, broken
+from planted_calculators import Failing, argon, broken
 
 from mlmd.errors import CalculatorError, ConfigError, MismatchError
 from mlmd.hamiltonians import AseMethod, CountedHamiltonian, Method, PySCF, ReplicaHamiltonian, Tblite
