@@ -6,7 +6,6 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from experiments.study.caption import rollout_caption
 from experiments.study.results import fill_readme, markdown_table, percent, save_figure, short, write_csv
 from experiments.study.runs import Run
 from mlmd.reporting.page import Line, LineChart, Part, SortableTable
@@ -101,6 +100,8 @@ def _line_table(runs: list[Run]) -> str:
             modes = ", ".join(map(str, line["modes"]))
             shifts = [_shift(line, schedule) for schedule in ("every_100", "every_100_anchored")]
             told = ["-" if shift is None else f"{shift:+.2g}" for shift in shifts]
+            centre, of_true = _centre(run, line, "every_100_anchored"), _centre(run, line, None)
+            told.append("-" if centre is None or of_true is None else f"{centre - of_true:+.2g}")
             reference = "-" if line["reference_cm1"] is None else f"{line['reference_cm1']:.1f}"
             cells.append([_name(run), modes, f"{line['harmonic_cm1']:.1f}", reference, *told])
     headings = [
@@ -110,8 +111,23 @@ def _line_table(runs: list[Run]) -> str:
         "reference, cm⁻¹",
         "shift, every_100",
         "shift, every_100_anchored",
+        "centre, every_100_anchored",
     ]
     return markdown_table(headings, cells)
+
+
+def _centre(run: Run, line: dict[str, Any], schedule: str | None) -> float | None:
+    """Mean wavenumber by power of the whole spectrum within 15 % or 100 cm^-1 of a harmonic line; None for no power."""
+    curves, harmonic = run.curves, line["harmonic_cm1"]
+    half = max(0.15 * harmonic, 100.0)
+    power = (curves["reference"] if schedule is None else curves["schedules"][schedule])["power"]
+    within = [
+        (wavenumber, height)
+        for wavenumber, height in zip(curves["wavenumber_cm1"], power, strict=True)
+        if height is not None and abs(wavenumber - harmonic) < half
+    ]
+    total = sum(height for _, height in within)
+    return sum(wavenumber * height for wavenumber, height in within) / total if total else None
 
 
 def _cost_table(runs: list[Run]) -> str:
@@ -149,7 +165,7 @@ def _cost_table(runs: list[Run]) -> str:
 
 def _draw(runs: list[Run], path: Path) -> None:
     figure = Figure(figsize=(8.4, 2.3 + 2.0 * math.ceil(len(runs) / 2)), facecolor="white")
-    panels = figure.subplots(math.ceil(len(runs) / 2), 2, squeeze=False).flat
+    panels = list(figure.subplots(math.ceil(len(runs) / 2), 2, squeeze=False).flat)
     for axes, run in zip(panels, runs, strict=False):
         curves = run.curves
         for index, schedule in enumerate(name for name in SCHEDULES if name in curves["schedules"]):
@@ -161,12 +177,14 @@ def _draw(runs: list[Run], path: Path) -> None:
         axes.set_yscale("log")
         axes.set_ylim(FLOOR, CEILING)
         dress_axes(axes, x="time since ML took over (ps)", y="energy error", title=_name(run))
-    for axes in list(panels)[len(runs) :]:
+    for axes in panels[len(runs) :]:
         axes.set_axis_off()
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="upper center", ncols=4, fontsize=8, frameon=False)
-    note = "line: median, band: least to greatest replica; lost ones at the upper edge"
-    save_figure(figure, path, caption=rollout_caption("polyatomics", runs, note), top=0.94)
+    counts = ", ".join(f"{_name(run)} {run.config['rollout']['n_replicas']}" for run in runs)
+    seeds = ", ".join(sorted({str(run.config["seed"]) for run in runs}))
+    caption = f"python -m experiments polyatomics; median and range of replicas ({counts}), lost ones at the top; seed {seeds}"
+    save_figure(figure, path, caption=caption, top=0.95)
 
 
 def _within(value: float | None) -> float:
