@@ -183,8 +183,8 @@ def _draw(runs: list[Run], path: Path) -> None:
     figure.legend(handles, names, loc="upper center", ncols=4, fontsize=8, frameon=False)
     counts = ", ".join(f"{_name(run)} {run.config['rollout']['n_replicas']}" for run in runs)
     seeds = ", ".join(sorted({str(run.config["seed"]) for run in runs}))
-    caption = f"python -m experiments polyatomics; median and range of replicas ({counts}), lost ones at the top; seed {seeds}"
-    save_figure(figure, path, caption=caption, top=0.95)
+    note = f"median and range of replicas ({counts}), lost ones at the top; seed {seeds}"
+    save_figure(figure, path, caption=f"python -m experiments polyatomics; {note}", top=0.95)
 
 
 def _within(value: float | None) -> float:
