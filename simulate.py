@@ -5,7 +5,7 @@ import time
 import hydra
 from omegaconf import DictConfig
 
-from mlmd.config import in_sweep, job_overrides, job_values, launch, one_line_errors, set_environment
+from mlmd.cli.launch import in_sweep, job_overrides, job_values, launch, one_line_errors, set_environment
 
 BEGAN = time.perf_counter()
 """When the command began, before anything heavy is imported."""
@@ -19,7 +19,7 @@ def main(config: DictConfig) -> None:
         set_environment(values["threads"])
         from hydra.core.hydra_config import HydraConfig
 
-        from mlmd.commands.simulate import simulate
+        from mlmd.cli.simulate import simulate
 
         hydra_config = HydraConfig.get()
         began = None if in_sweep() else BEGAN  # a process that sweeps began before this job

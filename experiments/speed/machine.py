@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from mlmd.data.provenance import code_version
+from mlmd.io.provenance import code_version
 
 PACKAGES = ("torch", "numpy", "numba", "triton", "ase", "tblite", "pyscf")
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from experiments.study.results import fill_readme, markdown_table, save_figure, short, write_csv
 from experiments.study.runs import Run
 from experiments.study.sweeps import ROOT
-from mlmd.commands.objects import short_name
-from mlmd.learning import read_records
+from mlmd.cli.factories import short_name
+from mlmd.on_the_fly import read_records
 from mlmd.reporting.page import Line, LineChart, Part, Points, ScatterChart, SortableTable
 from mlmd.reporting.style import REFERENCE_COLOUR, SCHEDULE_COLOURS, schedule_line
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from mlmd.data.curves_file import ReplicaRow, read_curves, read_replicas
+from mlmd.evaluation.curves_file import ReplicaRow, read_curves, read_replicas
 
 Key = TypeVar("Key", bound=Hashable)
 

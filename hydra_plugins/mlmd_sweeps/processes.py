@@ -20,7 +20,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hydra_plugins.mlmd_sweeps.composing import compose_job, quoted
-from mlmd.config import BAD_INPUT
+from mlmd.cli.launch import BAD_INPUT
 from mlmd.errors import MlmdError
 
 CONSOLE = "console.log"

@@ -11,7 +11,7 @@ import torch
 from ase.md.md import MolecularDynamics
 from torch import Tensor
 
-from mlmd.ase.door import AtomsHamiltonian, read_state, time_step_fs, write_state
+from mlmd.ase.conversion import AtomsHamiltonian, read_state, time_step_fs, write_state
 from mlmd.ase.predictor import check_atoms, check_positions, load_predictor
 from mlmd.ase.propagation import make_propagator
 from mlmd.errors import ConfigError, MismatchError, PhysicsError

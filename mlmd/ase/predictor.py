@@ -7,9 +7,9 @@ import ase
 import numpy as np
 from torch import Tensor
 
-from mlmd.ase.door import AtomsHamiltonian
-from mlmd.commands.objects import find_checkpoint
-from mlmd.commands.objects import load_predictor as load_with_configuration
+from mlmd.ase.conversion import AtomsHamiltonian
+from mlmd.cli.factories import find_checkpoint
+from mlmd.cli.factories import load_predictor as load_with_configuration
 from mlmd.decomposition import MolecularVibration, check_reach
 from mlmd.errors import ConfigError, MismatchError
 from mlmd.models import PredictorSpec, VelocityPredictor

@@ -2,7 +2,7 @@
 
 import math
 
-from mlmd.ase.door import AtomsHamiltonian
+from mlmd.ase.conversion import AtomsHamiltonian
 from mlmd.ase.predictor import make_system
 from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor

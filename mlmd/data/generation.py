@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlmd.data.store import cached_trajectory
 from mlmd.errors import ConfigError
+from mlmd.io.trajectory_file import cached_trajectory
 from mlmd.propagation import reference_propagator
 from mlmd.state import Trajectory
 from mlmd.systems import Regime, System, method_values

@@ -8,7 +8,7 @@ from lightning import LightningDataModule, Trainer
 from torch import Tensor
 
 from mlmd.data.sequences import MixedBatches, SequenceBatches
-from mlmd.data.visits import VisitedStates
+from mlmd.data.visited_states import VisitedStates
 from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor
 from mlmd.state import Trajectory

@@ -3,9 +3,9 @@
 from mlmd.decomposition.base import Decomposition, Frame
 from mlmd.decomposition.body_cartesian import BodyCartesian
 from mlmd.decomposition.cartesian import LabCartesian, MolecularFrameCartesian
+from mlmd.decomposition.domain import check_reach
 from mlmd.decomposition.internal import internal_velocity
 from mlmd.decomposition.normal_modes import MolecularVibration, body_geometry
-from mlmd.decomposition.reach import check_reach
 from mlmd.decomposition.vibration import DiatomicVibration
 
 __all__ = [

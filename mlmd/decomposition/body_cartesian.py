@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from mlmd.decomposition.base import Decomposition
-from mlmd.decomposition.body import BodyFrame, BodyGeometry
+from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry
 
 
 class BodyCartesian(Decomposition[BodyFrame]):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mlmd.decomposition.base import Decomposition, Frame
-from mlmd.decomposition.pair import PairGeometry, pair_geometry, unit_across
+from mlmd.decomposition.bond_geometry import PairGeometry, pair_geometry, unit_across
 from mlmd.errors import ConfigError
 
 

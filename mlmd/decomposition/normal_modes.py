@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from mlmd.decomposition.base import Decomposition
-from mlmd.decomposition.body import BodyFrame, BodyGeometry, OnDevice, Positions
+from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry, OnDevice, Positions
 from mlmd.decomposition.eckart import EckartGeometry
-from mlmd.decomposition.linear import LinearGeometry
+from mlmd.decomposition.linear_molecule import LinearGeometry
 from mlmd.errors import ConfigError
 
 MODE_ERROR = 1e-3

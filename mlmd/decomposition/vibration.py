@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mlmd.decomposition.base import Decomposition, Frame
-from mlmd.decomposition.pair import PairGeometry, along, pair_geometry
+from mlmd.decomposition.bond_geometry import PairGeometry, along, pair_geometry
 from mlmd.errors import ConfigError
 
 

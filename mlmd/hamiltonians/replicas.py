@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mlmd.errors import MismatchError
 from mlmd.hamiltonians.method import Array, Method
-from mlmd.hamiltonians.points import LocalPoints, Points
+from mlmd.hamiltonians.single_points import LocalPoints, Points
 from mlmd.hamiltonians.workers import WorkerPoints
 
 

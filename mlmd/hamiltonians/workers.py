@@ -14,7 +14,7 @@ import numpy as np
 
 from mlmd.errors import CalculatorError, ConfigError, MlmdError
 from mlmd.hamiltonians.method import Array, Method
-from mlmd.hamiltonians.points import LocalPoints
+from mlmd.hamiltonians.single_points import LocalPoints
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Read by numerical libraries as they load, so they must be in the environment in which a process starts."""

@@ -15,9 +15,9 @@ from mlmd.decomposition import (
     body_geometry,
 )
 from mlmd.errors import ConfigError, MismatchError, nearest
+from mlmd.model_codes import COMPONENTS, TARGETS, variant_name
 from mlmd.systems import System
 from mlmd.systems.modes import Vector
-from mlmd.variants import COMPONENTS, TARGETS, variant_name
 
 FRAMES = ("lab", "molecule")
 

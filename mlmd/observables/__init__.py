@@ -1,15 +1,5 @@
 """What judges a run: pure functions on float64 tensors [replica, time, atom, xyz], and their torchmetrics shells."""
 
-from mlmd.observables.curves import (
-    BondView,
-    DynamicsView,
-    EnergyView,
-    LineView,
-    RolloutCurves,
-    StartView,
-    merge_curves,
-    shown_wavenumbers,
-)
 from mlmd.observables.dynamics import (
     bond_velocity,
     line_limits,
@@ -33,8 +23,9 @@ from mlmd.observables.errors import (
     median,
     velocity_accuracy_percent,
 )
-from mlmd.observables.lines import LineShift, LineSpectra, line_shifts, line_spectra, reference_lines
-from mlmd.observables.metrics import RolloutScores, VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
+from mlmd.observables.internal_motion import Line, MoleculeMotion, Motion, PairMotion, motion_of
+from mlmd.observables.kick_error_work import work_error_per_period
+from mlmd.observables.metrics import VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
 from mlmd.observables.momenta import (
     KineticPartition,
     angular_momentum,
@@ -45,34 +36,18 @@ from mlmd.observables.momenta import (
     linear_momentum_scale,
     partition_kinetic_energy,
 )
-from mlmd.observables.motion import Line, MoleculeMotion, Motion, PairMotion, motion_of
 from mlmd.observables.rigid import partition_of_molecule
-from mlmd.observables.rollout import error_window_frames, rollout_metrics
-from mlmd.observables.structure import (
-    bond_lengths,
-    bond_mean_error_A,
-    bond_std_error_A,
-    wasserstein_distance,
-)
-from mlmd.observables.survey import RolloutSurvey, survey_rollouts
-from mlmd.observables.work import work_error_per_period
+from mlmd.observables.spectral_lines import LineShift, LineSpectra, line_shifts, line_spectra, reference_lines
+from mlmd.observables.structure import bond_lengths, bond_mean_error_A, bond_std_error_A, wasserstein_distance
 
 __all__ = [
-    "BondView",
-    "DynamicsView",
-    "EnergyView",
     "KineticPartition",
     "Line",
     "LineShift",
     "LineSpectra",
-    "LineView",
     "MoleculeMotion",
     "Motion",
     "PairMotion",
-    "RolloutCurves",
-    "RolloutScores",
-    "RolloutSurvey",
-    "StartView",
     "VelocityAccuracy",
     "VelocityMAE",
     "VelocityMAPE",
@@ -87,7 +62,6 @@ __all__ = [
     "drift_over_std_kinetic",
     "energy_drift",
     "energy_error_along",
-    "error_window_frames",
     "frames_of_whole_periods",
     "kinetic_energy",
     "line_limits",
@@ -100,17 +74,13 @@ __all__ = [
     "mean_absolute_error",
     "mean_absolute_percentage_error",
     "median",
-    "merge_curves",
     "motion_of",
     "partition_kinetic_energy",
     "partition_of_molecule",
     "power_spectrum",
     "reference_lines",
     "relative_energy_error",
-    "rollout_metrics",
-    "shown_wavenumbers",
     "spectrum_resolution_cm1",
-    "survey_rollouts",
     "vacf",
     "vacf_error",
     "velocity_accuracy_percent",

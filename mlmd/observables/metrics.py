@@ -3,14 +3,10 @@
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from mlmd.errors import ConfigError
 from mlmd.observables.errors import absolute_error_sums, percentage_error_sums
-from mlmd.observables.motion import Motion
-from mlmd.observables.rollout import rollout_metrics
-from mlmd.observables.work import WorkSums, work_per_period, work_sums
-from mlmd.state import Trajectory
+from mlmd.observables.kick_error_work import WorkSums, work_per_period, work_sums
 
 
 def _zero() -> Tensor:
@@ -112,7 +108,7 @@ class VelocityAccuracy(Metric):
 
 
 class WorkError(Metric):
-    """Work of the kick errors over a period, see :func:`~mlmd.observables.work.work_error_per_period`.
+    """Work of the kick errors over a period, see :func:`~mlmd.observables.kick_error_work.work_error_per_period`.
 
     Args:
         masses: [atom], u.
@@ -140,48 +136,3 @@ class WorkError(Metric):
         """Of all replicas, and its spread over them, in units of the mean kinetic energy."""
         sums = WorkSums(*(getattr(self, name) for name in WorkSums._fields))
         return work_per_period(sums, steps_per_period=self.steps_per_period)
-
-
-class RolloutScores(Metric):
-    """Scores of rollouts, see :func:`~mlmd.observables.rollout.rollout_metrics`; the mean over rollouts and processes.
-
-    Args:
-        masses: [atom], u.
-        dt_fs: MD time step.
-        period_fs: period of the slowest vibration.
-        motion: what of the molecule is watched; a bond of two atoms if not given.
-    """
-
-    is_differentiable = False
-    full_state_update = False
-    rows: list[Tensor]
-
-    def __init__(self, masses: Tensor, *, dt_fs: float, period_fs: float, motion: Motion | None = None) -> None:
-        super().__init__()
-        self.masses = masses
-        self.dt_fs = dt_fs
-        self.period_fs = period_fs
-        self.motion = motion
-        self.names: list[str] = []
-        self.add_state("rows", [], dist_reduce_fx="cat")
-
-    def update(
-        self, trajectory: Trajectory, reference: Trajectory, potential_energy: Tensor, potential_energy_ref: Tensor
-    ) -> None:
-        """Add a rollout and its reference, with their potential energies [replica, time], eV."""
-        scores = rollout_metrics(
-            trajectory,
-            reference,
-            potential_energy,
-            potential_energy_ref,
-            masses=self.masses,
-            dt_fs=self.dt_fs,
-            period_fs=self.period_fs,
-            motion=self.motion,
-        )
-        self.names = list(scores)
-        self.rows.append(torch.tensor([list(scores.values())], dtype=torch.float64, device=self.device))
-
-    def compute(self) -> dict[str, Tensor]:
-        """Scores by name, in the units of the function."""
-        return dict(zip(self.names, dim_zero_cat(self.rows).mean(dim=0), strict=True))

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from mlmd.errors import ConfigError
-from mlmd.propagation.anchor import EnergyAnchor
+from mlmd.propagation.energy_correction import EnergyAnchor
 
 GOLDEN_RATIO = (math.sqrt(5.0) - 1.0) / 2.0
 """Multiples of it modulo 1 fill the unit interval most evenly."""

@@ -7,13 +7,13 @@ from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor
+from mlmd.propagation.callbacks import HamiltonianStep, Listener
+from mlmd.propagation.divergence import DivergenceGuard
 from mlmd.propagation.engines import N_PAST_KICKS, EagerEngine, Engine, drift
 from mlmd.propagation.frames import FrameBuffer
-from mlmd.propagation.guard import DivergenceGuard
 from mlmd.propagation.injection import Injection, Periodic
 from mlmd.propagation.kicks import HamiltonianKick, LearnedKick
-from mlmd.propagation.known import follow_known
-from mlmd.propagation.listening import HamiltonianStep, Listener
+from mlmd.propagation.warm_start import follow_known
 from mlmd.state import MDState, Trajectory
 from mlmd.systems import System
 

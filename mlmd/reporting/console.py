@@ -13,8 +13,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mlmd.data.curves_file import read_curves
-from mlmd.reporting.words import error_number, name_and_unit, percent_near_100, plain_number, signed_number
+from mlmd.evaluation.curves_file import read_curves
+from mlmd.reporting.number_format import error_number, name_and_unit, percent_near_100, plain_number, signed_number
 
 WIDTH = 120
 MISSING, DIVERGED = "-", "diverged"
@@ -25,7 +25,7 @@ SCHEDULES_ABREAST = 5
 Metrics = Mapping[str, float | None]
 
 SpectralLine = Mapping[str, Any]
-"""An entry of ``lines`` in ``curves.json``, see `mlmd.data.curves_file`."""
+"""An entry of ``lines`` in ``curves.json``, see `mlmd.evaluation.curves_file`."""
 
 _ROLLOUT_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("E error\nmedian", "energy_error_median", error_number),
@@ -42,7 +42,7 @@ def summary_table(metrics: Metrics, *, title: str, lines: Sequence[SpectralLine]
     """The scores of a run in blocks: one-step test, a row per schedule, lines of a molecule, costs.
 
     - every ``test/<quantity>``, and where there is ``test/linear_<quantity>``, the linear shortcut alone, it beside;
-    - ``rollout/<schedule>/<quantity>`` with the quantities of :func:`~mlmd.observables.rollout.rollout_metrics` and
+    - ``rollout/<schedule>/<quantity>`` with the quantities of `mlmd.evaluation.rollout_scores.rollout_metrics` and
       ``n_force_calls``, ``frequency``, ``diverged_replicas``;
     - every ``learning/<quantity>``, how a run that trains its own predictor went, and every ``cost/<quantity>``.
 

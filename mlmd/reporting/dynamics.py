@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from mlmd.observables import LineView, line_limits, shown_wavenumbers
+from mlmd.evaluation.curves import LineView, shown_wavenumbers
+from mlmd.observables import line_limits
 from mlmd.reporting.style import (
     HEIGHT_IN,
     REFERENCE_COLOUR,

@@ -9,20 +9,20 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mlmd.observables.curves import BondView, LineView
+from mlmd.evaluation.curves import BondView, LineView
 from mlmd.reporting.dynamics import draw_dynamics
-from mlmd.reporting.learning import draw_loss, draw_velocities
 from mlmd.reporting.rollouts import EnergyErrors, draw_bond, draw_energy_error, draw_trajectory
 from mlmd.reporting.style import RunLabel, save_figure
+from mlmd.reporting.training_figures import draw_loss, draw_velocities
 
 
 def loss_figure(path: str | Path, history: Sequence[Mapping[str, float | None]], label: RunLabel) -> Path:
-    """Training and validation loss, see :func:`~mlmd.reporting.learning.draw_loss`."""
+    """Training and validation loss, see :func:`~mlmd.reporting.training_figures.draw_loss`."""
     return save_figure(draw_loss(history, label), path, label)
 
 
 def velocity_figure(path: str | Path, predicted: Tensor, true: Tensor, label: RunLabel) -> Path:
-    """Predicted against true velocities, A/fs, see :func:`~mlmd.reporting.learning.draw_velocities`."""
+    """Predicted against true velocities, A/fs, see :func:`~mlmd.reporting.training_figures.draw_velocities`."""
     return save_figure(draw_velocities(predicted, true, label), path, label)
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from mlmd.observables.curves import BondView, bond_limits
+from mlmd.evaluation.curves import BondView, bond_limits
 from mlmd.observables.errors import require_same_shape
 from mlmd.reporting.style import (
     HEIGHT_IN,

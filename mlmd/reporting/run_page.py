@@ -9,12 +9,12 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from mlmd.data.curves_file import read_curves
+from mlmd.evaluation.curves_file import read_curves
 from mlmd.reporting.console import MISSING, summary_blocks
-from mlmd.reporting.history import History, read_history
-from mlmd.reporting.on_the_fly import timeline_charts
+from mlmd.reporting.on_the_fly_figure import timeline_charts
 from mlmd.reporting.page import Folded, Line, LineChart, Page, Part, Picture, Section, SortableTable, write_page
 from mlmd.reporting.style import legend_name
+from mlmd.reporting.training_log import History, read_history
 from mlmd.units import FS_PER_PS
 
 REPORT_FILE = "report.html"

@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from mlmd.data.run_lock import is_held
+from mlmd.io.run_lock import is_held
 from mlmd.sweeps.digest import KEY
 
 CONFIG, METRICS = "config.yaml", "metrics.json"

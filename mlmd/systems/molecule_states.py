@@ -12,14 +12,7 @@ from torch import Generator, Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.systems.modes import NormalModes
-from mlmd.systems.rigid import (
-    centred,
-    inertia_tensor,
-    random_rotations,
-    rigid_rotation,
-    unit_vectors,
-    without_rotation,
-)
+from mlmd.systems.rigid import centred, inertia_tensor, random_rotations, rigid_rotation, unit_vectors, without_rotation
 from mlmd.systems.system import System
 from mlmd.units import ACCELERATION, BOLTZMANN_EV_PER_K, SPEED_OF_LIGHT_CM_PER_FS
 

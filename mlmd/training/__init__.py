@@ -6,17 +6,13 @@ from mlmd.training.module import PredictorModule
 from mlmd.training.optimizers import OptimizerPlan, SoapPlan
 from mlmd.training.retraining import RetrainingPlan
 from mlmd.training.rollout_callback import RolloutValidation
-from mlmd.training.rollouts import RolloutPlan, RolloutResult, run_rollouts
 
 __all__ = [
     "OptimizerPlan",
     "PredictorModule",
     "RetrainingPlan",
-    "RolloutPlan",
-    "RolloutResult",
     "RolloutValidation",
     "SequenceLoss",
     "SoapPlan",
     "TrainingClock",
-    "run_rollouts",
 ]

@@ -8,7 +8,7 @@ from mlmd.training.optimizers import OptimizerPlan
 
 @dataclass(frozen=True)
 class RetrainingPlan:
-    """How a trained predictor learns from its own rollouts; see `mlmd.data.visits` for what it learns there.
+    """How a trained predictor learns from its own rollouts; see `mlmd.data.visited_states` for what it learns there.
 
     In every round it propagates new initial states, with few injections, the Hamiltonian says what its kicks should
     have been, and it is trained on that and on reference trajectories, as in dataset aggregation (Ross, Gordon and

@@ -8,9 +8,9 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from mlmd.errors import ConfigError
+from mlmd.evaluation.rollouts import Progress, RolloutPlan, RolloutResult, reference_rollout, run_rollouts
 from mlmd.state import Trajectory
 from mlmd.systems import System
-from mlmd.training.rollouts import Progress, RolloutPlan, RolloutResult, reference_rollout, run_rollouts
 
 
 class RolloutValidation(Callback):

@@ -1,6 +1,6 @@
 import pytest
 
-from mlmd.config import build, resolved
+from mlmd.cli.launch import build, resolved
 from mlmd.errors import ConfigError
 from mlmd.propagation import Burst, Injection
 from mlmd.systems import ThermalRegime

@@ -7,17 +7,17 @@ import lightning
 import pytest
 import torch
 import yaml
-from commands.running import compose
+from cli.running import compose
 from hydra.core.plugins import Plugins
 
-from mlmd.commands.objects import check_device, make_injections, make_predictor, model_name
-from mlmd.config import build
+from mlmd.cli.factories import check_device, make_injections, make_predictor, model_name
+from mlmd.cli.launch import build
+from mlmd.cli.overrides import CONF
 from mlmd.data.generation import DataPlan
 from mlmd.data.module import BatchPlan
 from mlmd.errors import ConfigError
 from mlmd.hamiltonians import HarmonicBond, Method, MorseBond
 from mlmd.models.memory import CarriedMemory, WindowMemory
-from mlmd.overrides import CONF
 from mlmd.propagation import Injection
 from mlmd.systems import RotatingRegime, ThermalRegime, VibratingRegime, diatomic_table
 from mlmd.systems.table import ALKALI_HALIDES

@@ -12,8 +12,8 @@ import hydra
 import pytest
 from omegaconf import OmegaConf
 
-from mlmd.config import resolved
-from mlmd.overrides import CONF
+from mlmd.cli.launch import resolved
+from mlmd.cli.overrides import CONF
 
 GROUPS = ("hamiltonian", "regime", "memory", "model", "data", "loss", "optimizer", "trainer", "rollout", "selection")
 CHOICES = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in (*GROUPS, "logger")}

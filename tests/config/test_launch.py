@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mlmd.config import checkpoint_label, launch, one_line_errors, run_folder, set_environment
+from mlmd.cli.launch import checkpoint_label, launch, one_line_errors, run_folder, set_environment
 from mlmd.errors import ConfigError, DataError, MismatchError
 
 

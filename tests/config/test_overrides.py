@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-import mlmd.config  # noqa: F401  # its resolvers are part of the configuration
+import mlmd.cli.launch  # noqa: F401  # its resolvers are part of the configuration
+from mlmd.cli.overrides import check_overrides
 from mlmd.errors import ConfigError, DataError
-from mlmd.overrides import check_overrides
 
 UNKNOWN = [
     ("train", ["system=HCL"], r"system=HCL: there is no such system: did you mean 'HCl'"),

@@ -5,14 +5,14 @@ from typing import Any
 import hydra
 import pytest
 import yaml
-from commands.running import ROOT, compose
-from commands.wandb_file import entries, logged_by, tracked_run
+from cli.running import ROOT, compose
+from cli.wandb_file import entries, logged_by, tracked_run
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mlmd.config import job_values
+from mlmd.cli.launch import job_values
+from mlmd.cli.overrides import CONF, check_overrides
 from mlmd.errors import ConfigError
-from mlmd.overrides import CONF, check_overrides
 
 SWEEP: dict[str, Any] = yaml.safe_load((ROOT / "experiments" / "wandb_sweep.yaml").read_text())
 WORDS = [word for word in SWEEP["command"] if not word.startswith("${")]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase import units
 from ase.md.verlet import VelocityVerlet
-from commands.running import trained_run
+from cli.running import trained_run
 
 from mlmd.ase import MLMD, load_predictor
 from mlmd.propagation import EnergyAnchor, Injection, Periodic

@@ -7,7 +7,7 @@ from ase import units
 from ase.md.verlet import VelocityVerlet
 
 from mlmd.ase import MLMD
-from mlmd.ase.door import ASE_EV, AtomsHamiltonian, read_state
+from mlmd.ase.conversion import ASE_EV, AtomsHamiltonian, read_state
 from mlmd.propagation import Adaptive, AutoEngine, Burst, EnergyAnchor, Injection, Periodic, Propagator
 
 N_STEPS = 260

@@ -8,7 +8,7 @@ from ase.calculators.morse import MorsePotential
 from contracts.molecules import DT_FS, MOLECULES
 
 from mlmd.ase import MLMD
-from mlmd.ase.door import AtomsHamiltonian, read_state
+from mlmd.ase.conversion import AtomsHamiltonian, read_state
 from mlmd.ase.predictor import make_system
 from mlmd.errors import PhysicsError
 from mlmd.propagation import EagerEngine, EnergyAnchor, Injection, Periodic, Propagator, reference_propagator

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlmd.ase import MLMD
-from mlmd.ase.door import read_state, write_state
+from mlmd.ase.conversion import read_state, write_state
 from mlmd.propagation import Burst, Periodic
 from mlmd.units import ACCELERATION
 

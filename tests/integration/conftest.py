@@ -3,8 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands.conftest import cli, no_figures  # noqa: F401  # fixtures
-from commands.running import process, trained_run
+from cli.conftest import cli, no_figures  # noqa: F401  # fixtures
+from cli.running import process, trained_run
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import torch
-from commands.running import simulate
+from cli.running import simulate
 
-from mlmd.commands import record
-from mlmd.data import layout
-from mlmd.observables import accumulators, reading, rollout
+from mlmd.evaluation import chunked_frames as reading
+from mlmd.evaluation import rollout_scores as rollout
+from mlmd.io import trajectory_layout as layout
+from mlmd.observables import accumulators
+from mlmd.propagation import simulate_to_file as record
 
 SIZE = ("n_replicas=256", "start_step=32", "every=1")
 

@@ -1,6 +1,6 @@
 """A tiny model, trained here: does it learn what the linear shortcut leaves, and does it hold a rollout?"""
 
-from commands.running import TO_LEARN, train
+from cli.running import TO_LEARN, train
 
 
 def test_a_tiny_model_learns_thermal_morse_dynamics(tmp_path, no_figures):

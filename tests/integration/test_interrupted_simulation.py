@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands.running import judged, simulate
+from cli.running import judged, simulate
 
-from mlmd.data.store import read_trajectory
+from mlmd.io.trajectory_file import read_trajectory
 
 LONG = ("n_steps=4000", "n_replicas=2", "chunk_steps=100", "every=2")
 

@@ -2,9 +2,9 @@ import csv
 import json
 
 import torch
-from commands.running import FAST, TO_LEARN, assert_same_weights, judged, train
+from cli.running import FAST, TO_LEARN, assert_same_weights, judged, train
 
-from mlmd.reporting.history import read_history
+from mlmd.reporting.training_log import read_history
 
 LONGER = (*TO_LEARN, "trainer.max_epochs=6", "data.batches.noise=1e-3")
 

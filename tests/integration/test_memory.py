@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands.running import ROOT
+from cli.running import ROOT
 
 HERE = Path(__file__).parent
 FRAME_MB = 256 * 2 * 3 * 8 * 3 / 1e6

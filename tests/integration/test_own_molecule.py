@@ -5,9 +5,9 @@ import shlex
 import shutil
 
 import pytest
-from commands.running import ROOT, compose
+from cli.running import ROOT, compose
 
-from mlmd.overrides import CONF
+from mlmd.cli.overrides import CONF
 
 FOLDER = "experiments/own_molecule"
 PAGE = (ROOT / FOLDER / "README.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from commands.running import FAST, ROOT, TO_LEARN, assert_same_weights
+from cli.running import FAST, ROOT, TO_LEARN, assert_same_weights
 
 HEAVY = ("torch", "lightning", "matplotlib", "wandb", "h5py", "numpy")
 PROBE = f"""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from commands.running import ROOT
+from cli.running import ROOT
 
 from mlmd.propagation import EagerEngine, reference_propagator
 

@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from commands.running import ROOT
+from cli.running import ROOT
 
 from experiments.study.registry import EXPERIMENTS
 from experiments.study.results import fill_readme, write_csv
 from experiments.study.sweeps import Sweep
-from mlmd.overrides import CONF
+from mlmd.cli.overrides import CONF
 
 NAMES = [experiment.name for experiment in EXPERIMENTS]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands.running import FAST, SHORT, TO_LEARN, process
+from cli.running import FAST, SHORT, TO_LEARN, process
 
 TINY = (
     *FAST,

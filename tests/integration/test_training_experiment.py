@@ -5,7 +5,7 @@ import importlib.util
 import time
 
 import pytest
-from commands.running import ROOT
+from cli.running import ROOT
 
 FOLDER = ROOT / "experiments" / "speed" / "training"
 

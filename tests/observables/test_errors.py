@@ -8,12 +8,7 @@ from hypothesis import strategies as st
 from torchmetrics.functional import mean_absolute_error as torchmetrics_mae
 
 from mlmd.errors import ConfigError, DataError
-from mlmd.observables import (
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    median,
-    velocity_accuracy_percent,
-)
+from mlmd.observables import mean_absolute_error, mean_absolute_percentage_error, median, velocity_accuracy_percent
 
 
 @pytest.fixture

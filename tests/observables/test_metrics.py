@@ -4,14 +4,13 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from mlmd.errors import ConfigError
+from mlmd.evaluation.rollout_scores import RolloutScores, rollout_metrics
 from mlmd.observables import (
-    RolloutScores,
     VelocityAccuracy,
     VelocityMAE,
     VelocityMAPE,
     mean_absolute_error,
     mean_absolute_percentage_error,
-    rollout_metrics,
     velocity_accuracy_percent,
 )
 

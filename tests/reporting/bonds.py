@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlmd.observables.curves import BondView, bond_edges
+from mlmd.evaluation.curves import BondView, bond_edges
 
 
 def bonds(amplitude_A: float = 0.1, *, n_replicas: int = 3, n_frames: int = 1000) -> Tensor:

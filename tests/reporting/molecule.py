@@ -3,7 +3,8 @@
 import torch
 from observables.molecules import DT_FS, WATER
 
-from mlmd.observables import RolloutCurves, survey_rollouts
+from mlmd.evaluation.curves import RolloutCurves
+from mlmd.evaluation.evaluate import survey_rollouts
 
 SHIFTED, EXACT = "f = 0", "f = 0.01"
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mlmd.commands.report import draw_rollouts
-from mlmd.data.curves_file import MAX_POINTS, read_curves, write_curves
 from mlmd.errors import DataError
-from mlmd.observables import merge_curves
+from mlmd.evaluation.curves import merge_curves
+from mlmd.evaluation.curves_file import MAX_POINTS, read_curves, write_curves
 from mlmd.reporting import print_summary, summary_table
 from mlmd.reporting.dynamics import draw_dynamics
 from mlmd.reporting.page import LineChart
 from mlmd.reporting.rollouts import draw_bond
 from mlmd.reporting.run_page import run_page
-from mlmd.reporting.tracked import MAX_POINTS as MAX_TRACKED
-from mlmd.reporting.tracked import spectrum_lines
+from mlmd.reporting.run_report import draw_rollouts
+from mlmd.reporting.tracker_tables import MAX_POINTS as MAX_TRACKED
+from mlmd.reporting.tracker_tables import spectrum_lines
 from reporting.molecule import EXACT, SHIFTED, water_curves
 
 LINES_CM1 = (1595.0, 3657.0, 3756.0)
@@ -89,7 +89,7 @@ def test_lines_are_read_back(curves, written):
 
 
 def test_a_spectrum_that_is_kept_whole_keeps_its_peaks(curves, label, tmp_path, monkeypatch):
-    monkeypatch.setattr("mlmd.data.curves_file.MAX_POINTS", 100)
+    monkeypatch.setattr("mlmd.evaluation.curves_file.MAX_POINTS", 100)
     write_curves(tmp_path / "curves.json", curves, run=asdict(label), period_fs=21.0)
     content = read_curves(tmp_path / "curves.json")
     assert 50 < len(content["wavenumber_cm1"]) <= 100 < MAX_POINTS

@@ -7,10 +7,10 @@ from dataclasses import asdict
 import pytest
 from matplotlib.figure import Figure
 
-from mlmd.data.curves_file import write_curves
 from mlmd.errors import DataError
+from mlmd.evaluation.curves_file import write_curves
+from mlmd.evaluation.evaluate import survey_rollouts
 from mlmd.files import write_json
-from mlmd.observables import survey_rollouts
 from mlmd.reporting.page import LineChart, Picture, SortableTable
 from mlmd.reporting.run_page import CEILING, MAX_NUMBERS, MAX_POWERS, MAX_WINDOWS, run_page, write_run_page
 from mlmd.state import Trajectory

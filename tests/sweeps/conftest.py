@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from commands.conftest import cli  # noqa: F401  # a fixture
+from cli.conftest import cli  # noqa: F401  # a fixture
 
 from mlmd.errors import ConfigError
 
@@ -43,7 +43,7 @@ class Trainings:
 @pytest.fixture
 def trainings(monkeypatch) -> Trainings:
     fake = Trainings()
-    monkeypatch.setattr("mlmd.commands.train.train", fake)
+    monkeypatch.setattr("mlmd.cli.train.train", fake)
     return fake
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mlmd.data.module import BatchPlan, TrajectoryDataModule, VisitedData
-from mlmd.data.visits import VisitedStates
+from mlmd.data.visited_states import VisitedStates
 from mlmd.errors import ConfigError
 from mlmd.state import Trajectory
 from mlmd.training import OptimizerPlan, RetrainingPlan, SoapPlan

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from mlmd.errors import ConfigError
+from mlmd.evaluation.rollouts import RolloutPlan
 from mlmd.propagation import Injection, Periodic
-from mlmd.training import RolloutPlan, RolloutValidation
+from mlmd.training import RolloutValidation
 
 INJECTIONS = {"never": Injection(Periodic(0.0)), "every_10": Injection(Periodic(0.1))}
 

@@ -25,11 +25,11 @@ from lightning.pytorch.loops.optimization.automatic import Closure
 from readme import fill
 from stopwatch import Stopwatch
 
-from mlmd.commands import train as command
-from mlmd.config import resolved
+from mlmd.cli import train as command
+from mlmd.cli.launch import resolved
+from mlmd.cli.overrides import CONF
 from mlmd.data.sequences import SequenceBatches
 from mlmd.models import CarriedMemory
-from mlmd.overrides import CONF
 from mlmd.training import PredictorModule, RolloutValidation, SequenceLoss
 from mlmd.training.soap import SOAP
 

@@ -1,7 +1,7 @@
 """From the command to its first training step: a timeline, and the answers that need no training.
 
 python experiments/speed/training/startup.py        the default run and the two questions, five times each
-python -X importtime -c "import mlmd.commands.train" 2>&1 | sort -t'|' -k2 -n | tail -40      the imports one by one
+python -X importtime -c "import mlmd.cli.train" 2>&1 | sort -t'|' -k2 -n | tail -40      the imports one by one
 
 Writes startup.csv and the table of the README beside it. Times are those of processes of their own, reference data
 made anew, the files of Python and PyTorch in the disk cache of the system after the first round, which is not counted.
@@ -99,7 +99,7 @@ def _timeline() -> list[tuple[str, float, float]]:
 
 def _marked_run() -> None:
     """The default run in this process; every mark goes to marks.csv."""
-    import mlmd.config
+    import mlmd.cli.launch
 
     left = list(MARKS)
 
@@ -118,12 +118,13 @@ def _marked_run() -> None:
 
         setattr(owner, method, marked)
 
-    set_environment = mlmd.config.set_environment
+    set_environment = mlmd.cli.launch.set_environment
 
     def composed(threads: int) -> None:
         set_environment(threads)
         mark()
-        from mlmd.commands import outputs, train
+        from mlmd.cli import train
+        from mlmd.io import run_folder as outputs
 
         mark()
         after(train, "_data")
@@ -135,7 +136,7 @@ def _marked_run() -> None:
 
         train.TrainingClock.on_train_batch_end = first_step
 
-    mlmd.config.set_environment = composed  # type: ignore[assignment]  # only its name is left out
+    mlmd.cli.launch.set_environment = composed  # type: ignore[assignment]  # only its name is left out
     sys.argv = [str(ROOT / "train.py"), "model=3vR0", "system=HCl", "data.cache=null", "hydra.run.dir=run"]
     runpy.run_path(sys.argv[0], run_name="__main__")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mlmd.reporting.tracked import REFERENCE, TIME_KEY, curve_key
+from mlmd.reporting.tracker_tables import REFERENCE, TIME_KEY, curve_key
 
 Kind = Literal["line", "bar", "scatter", "table", "chart", "image"]
 """line: over time or epochs. bar, scatter: final numbers. table, chart: of a logged table. image: a figure."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlmd.files import write_text
+from mlmd.reporting.number_format import plain_number
 from mlmd.reporting.page.chart_data import chart_data, has_data
 from mlmd.reporting.page.parts import (
     Cell,
@@ -25,7 +26,6 @@ from mlmd.reporting.page.parts import (
     Section,
     SortableTable,
 )
-from mlmd.reporting.words import plain_number
 
 MISSING = "–"
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from mlmd.decomposition.pair import NIL_ACROSS
+from mlmd.decomposition.bond_geometry import NIL_ACROSS
 from mlmd.propagation.engines.cpu.algebra import (
     copy_rows,
     cross,
@@ -18,7 +18,7 @@ from mlmd.propagation.engines.cpu.algebra import (
     write,
     write_row,
 )
-from mlmd.propagation.engines.cpu.forms import compiled, coordinates, decode, encode, project
+from mlmd.propagation.engines.cpu.kernel_dispatch import compiled, coordinates, decode, encode, project
 from mlmd.propagation.engines.cpu.lanes import magnitude, spread_like, where_less_equal
 
 N_FRAME_ROWS = 10
@@ -64,7 +64,7 @@ def _bond(rows, dt_fs, like):
 
 @njit
 def _unit_across(vector, axis):
-    """`mlmd.decomposition.pair.unit_across`."""
+    """`mlmd.decomposition.bond_geometry.unit_across`."""
     across = plus(vector, axis, -1.0 * dot(vector, axis))
     x, y, z = magnitude(axis[0]), magnitude(axis[1]), magnitude(axis[2])
     least_x = where_less_equal(x, y, where_less_equal(x, z, 1.0, 0.0), 0.0)

@@ -12,7 +12,7 @@ from mlmd.decomposition import (
     MolecularVibration,
 )
 from mlmd.decomposition.eckart import EckartGeometry
-from mlmd.decomposition.linear import LinearGeometry
+from mlmd.decomposition.linear_molecule import LinearGeometry
 from mlmd.errors import ConfigError
 from mlmd.propagation.engines.cpu import bonds, molecules
 from mlmd.propagation.engines.cpu.bonds import Bond, Lab, TurningBond

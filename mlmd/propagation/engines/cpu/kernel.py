@@ -15,7 +15,7 @@ from numba import njit
 from numba.extending import overload
 
 from mlmd.propagation.engines.cpu.algebra import copy_rows, read_row, write_row
-from mlmd.propagation.engines.cpu.forms import coordinates, decode, encode, project
+from mlmd.propagation.engines.cpu.kernel_dispatch import coordinates, decode, encode, project
 from mlmd.propagation.engines.cpu.lanes import (
     convert,
     float_lanes,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from mlmd.decomposition.linear import STEEP, STRAIGHT
+from mlmd.decomposition.linear_molecule import STEEP, STRAIGHT
 from mlmd.propagation.engines.cpu.algebra import (
     add_outer,
     apply,
@@ -27,7 +27,7 @@ from mlmd.propagation.engines.cpu.algebra import (
     write_row,
     zeros,
 )
-from mlmd.propagation.engines.cpu.forms import compiled, coordinates, decode, encode, project
+from mlmd.propagation.engines.cpu.kernel_dispatch import compiled, coordinates, decode, encode, project
 from mlmd.propagation.engines.cpu.lanes import magnitude, spread_like, square_root, where_less_equal
 
 Array = np.ndarray[Any, Any]
@@ -157,7 +157,7 @@ def _encode_bent(geometry, rows, features, n_atoms, like):
 
 @njit
 def _axes_about(axis, momentum, least):
-    """Axes as rows of the matrix lab times body, as `mlmd.decomposition.linear` chooses them."""
+    """Axes as rows of the matrix lab times body, as `mlmd.decomposition.linear_molecule` chooses them."""
     across = plus(momentum, axis, -1.0 * dot(momentum, axis))
     steep = where_less_equal(magnitude(axis[0]), STEEP, 0.0, 1.0)
     length = norm(across)

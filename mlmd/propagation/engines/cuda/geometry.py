@@ -9,7 +9,7 @@ both atoms are a tuple of two groups. Names and formulas are those of the decomp
 import triton
 import triton.language as tl
 
-from mlmd.decomposition.pair import NIL_ACROSS as _NIL_ACROSS
+from mlmd.decomposition.bond_geometry import NIL_ACROSS as _NIL_ACROSS
 
 LAB = tl.constexpr(0)
 MOLECULE = tl.constexpr(1)
@@ -58,7 +58,7 @@ def cross(a, b):
 
 @triton.jit
 def unit_across(vectors, axis):
-    """``mlmd.decomposition.pair.unit_across``."""
+    """``mlmd.decomposition.bond_geometry.unit_across``."""
     across = vectors - along(vectors, axis) * axis
     x, y, z = tl.abs(one(axis, 0)), tl.abs(one(axis, 1)), tl.abs(one(axis, 2))
     index = tl.where((x <= y) & (x <= z), 0, tl.where(y <= z, 1, 2))

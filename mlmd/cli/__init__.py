@@ -1,0 +1,1 @@
+"""The commands: from typed settings to a folder of results."""

@@ -1,0 +1,216 @@
+"""Checks of the command line before Hydra acts on it: choices, keys, types, the folder of the run; in our own words."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mlmd.errors import ConfigError, DataError, nearest
+from mlmd.files import require_writable_folder, unwritable
+from mlmd.sweeps.extras import require_extra
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+"""The configuration of the checkout; the root scripts are part of it too."""
+
+
+def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = False) -> None:
+    """Compose the configuration once before Hydra does, to word what is wrong with it.
+
+    Args:
+        arguments: overrides of the command line.
+        config_name: primary configuration.
+        multirun: the run's folders lie in that of a sweep.
+
+    Raises:
+        ConfigError: an unknown group, choice or key (nearest names offered), a value that cannot be parsed or is of
+            another type than its default, a choice whose package is not installed, a sweep without ``--multirun``.
+        DataError: the run's folder cannot be written, or the one to go on with is none.
+    """
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            loader = GlobalHydra.instance().config_loader()  # knows the choices that a glob stands for
+            overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
+        except HydraException as error:
+            raise ConfigError(f"cannot read the command line: {first_line(error)}") from error
+        groups = _groups()
+        for override in overrides:
+            _check_choice(override, groups)
+            _check_sweep(override, multirun=multirun)
+        for combination in _one_at_a_time(overrides):
+            chosen = [line for line in combination if _key_of(line) in groups and not line.startswith("~")]
+            defaults = _plain(_compose(config_name, chosen))
+            for line in combination:
+                _check_key(line, set(defaults), _keys(defaults))
+            config = _compose(config_name, combination, _keys(defaults))
+            _check_values(_plain(config), defaults)
+            _check_folder(config, multirun=multirun)
+
+
+def _compose(config_name: str, overrides: list[str], known: Iterable[str] = ()) -> DictConfig:
+    try:
+        return hydra.compose(config_name, overrides=overrides, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        unknown = re.match(r"Could not override '([^']+)'", str(error))
+        if unknown is None:
+            raise ConfigError(first_line(error)) from error
+        known = set(known) or set(_plain(hydra.compose(config_name, return_hydra_config=True)))
+        raise ConfigError(_no_such_key(unknown[1], known)) from error
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    """Values, interpolations as they stand."""
+    values = OmegaConf.to_container(config, resolve=False)
+    return {str(key): value for key, value in dict(values).items()}  # type: ignore[arg-type]  # a mapping by contract
+
+
+def _keys(node: Any, path: str = "") -> set[str]:
+    """Dotted keys, all nodes included."""
+    if not isinstance(node, Mapping):
+        return set()
+    keys = {f"{path}{key}": value for key, value in node.items()}
+    return set(keys).union(*(_keys(value, f"{key}.") for key, value in keys.items()))
+
+
+def _groups() -> dict[str, set[str]]:
+    return {
+        folder.name: {file.stem for file in folder.glob("*.yaml")}
+        for folder in sorted(CONF.iterdir())
+        if folder.is_dir()
+    }
+
+
+def _check_choice(override: Override, groups: Mapping[str, set[str]]) -> None:
+    """Refuse unknown choices of a group."""
+    key = _key_of(str(override.input_line))
+    if key not in groups or override.is_delete():
+        return
+    for value in override.sweep_string_iterator() if override.is_sweep_override() else [override.value()]:
+        for chosen in value if isinstance(value, list) else [value]:  # several overlays, one on the other
+            name = "null" if chosen is None else str(chosen)
+            if name not in groups[key]:
+                raise ConfigError(f"{key}={name}: there is no such {key}: {nearest(name, groups[key])}")
+
+
+def _check_sweep(override: Override, *, multirun: bool) -> None:
+    """Refuse a way to sweep that cannot be had, or that is asked for without a sweep."""
+    if override.is_sweep_override():
+        return
+    key = _key_of(str(override.input_line))
+    require_extra(key, str(override.value()))
+    if key == "sweep" and not multirun:
+        raise ConfigError(f"{override.input_line} is for sweeps: add --multirun")
+
+
+def _key_of(line: str) -> str:
+    """Key of an override, without signs and package."""
+    return line.split("=")[0].lstrip("+~").split("@")[0]
+
+
+def _check_key(line: str, top_level: set[str], known: set[str]) -> None:
+    """Refuse an unknown top-level key; keys below a known one are left to composition."""
+    key = _key_of(line)
+    if not line.startswith("++") and key not in _groups() and re.split("[./]", key)[0] not in top_level:
+        raise ConfigError(_no_such_key(key, known))
+
+
+def _no_such_key(key: str, known: Iterable[str]) -> str:
+    """The nearest keys; where none is near, those of the top level."""
+    near = [name for name in known if name.startswith("hydra") == key.startswith("hydra")]
+    words = nearest(key, near)
+    if not words.startswith("did you mean"):
+        words = nearest(key, {name.split(".")[0] for name in near})
+    return f"{key}: there is no such key: {words}"
+
+
+def _check_values(values: Mapping[str, Any], defaults: Mapping[str, Any], path: str = "") -> None:
+    """Refuse what lacks a top-level key, and a value of another type than its default.
+
+    Null, and any of Lightning's arguments, is left to those who use it.
+    """
+    for key, default in defaults.items():
+        where = f"{path}{key}"
+        if key not in values:
+            if not path:
+                raise ConfigError(f"{where} was removed from the configuration, but is needed")
+            continue
+        value = values[key]
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            if where not in ("trainer", "hydra"):
+                _check_values(value, default, f"{where}.")
+        elif value is not None and "${" not in str(value) and (wanted := _wanted(value, default)):
+            raise ConfigError(f"{where} = {value} must be {wanted}")
+
+
+def _wanted(value: Any, default: Any) -> str | None:
+    """What a value should be and is not."""
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "true or false"
+    if isinstance(default, int):
+        return None if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
+    if isinstance(default, float):
+        return None if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
+    if isinstance(default, list):
+        sound = isinstance(value, list) and not any(_wanted(item, default[0]) for item in value)
+        return None if sound else f"a list like {default}"
+    return None
+
+
+def _check_folder(config: DictConfig, *, multirun: bool) -> None:
+    """Find out whether the run's folder can be made before Hydra tries to, which would fail with a traceback."""
+    HydraConfig.instance().set_config(config)  # for the names of choices in the folder's path
+    try:
+        folder = Path(config.hydra.sweep.dir if multirun else config.hydra.run.dir)
+    except OmegaConfBaseException as error:
+        raise ConfigError(first_line(error)) from error
+    if config.resume is not None and not (folder / "config.yaml").is_file():
+        raise DataError(f"{config.resume} is not the folder of a run: it holds no config.yaml")
+    try:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    require_writable_folder(existing)
+
+
+def _one_at_a_time(overrides: Iterable[Override]) -> list[list[str]]:
+    """Plain override lists that between them take every value of every sweep once."""
+    plain, swept = [], []
+    for override in overrides:
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            swept.append([f"{key}={value}" for value in _values(override)])
+        else:
+            plain.append(str(override.input_line))
+    longest = max((len(values) for values in swept), default=1)
+    return [plain + [values[min(turn, len(values) - 1)] for values in swept] for turn in range(longest)]
+
+
+def _values(override: Override) -> Iterable[Any]:
+    """What a sweep takes; of ranges and intervals the ends, which stand for what lies between."""
+    if override.is_interval_sweep():
+        interval: Any = override.value()
+        return (interval.start, interval.end)
+    values = list(override.sweep_string_iterator())
+    return values[:: max(1, len(values) - 1)] if override.is_range_sweep() else values
+
+
+def first_line(error: Exception) -> str:
+    """A library's error without its appendices."""
+    text = str(error).strip()
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return f"there is no configuration {error.missing_cfg_file!r}"
+    if absent := re.search(r"Missing mandatory value: (\S+)", text):
+        place = re.search(r"full_key: (\S+)", text)
+        # of an interpolation, the place is what uses the value
+        key = place[1] if place and place[1].endswith(absent[1]) else absent[1]
+        return f"{key} is missing: give {key}=..."
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "; ".join(line for line in lines[:2] if not line.startswith("full_key:") or len(lines) > 1)

@@ -1,0 +1,1 @@
+"""Reads trajectories that users bring: any file that ASE reads."""

@@ -1,0 +1,1 @@
+"""Files and folders: checkpoints, trajectories, run folders, and what proves that they are whole."""

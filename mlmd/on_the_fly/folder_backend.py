@@ -1,0 +1,130 @@
+"""An on-the-fly run and its folder: frames and restart points, trainings, and what the terminal shows."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mlmd.cli.factories import Values
+from mlmd.io.trajectory_writer import FrameRecorder, finished_recording
+from mlmd.models import VelocityPredictor
+from mlmd.on_the_fly import OnTheFly
+from mlmd.on_the_fly.trainings import Rounds
+from mlmd.progress import PhaseLine, say
+from mlmd.state import Trajectory
+
+NOT_DECIDING = (
+    "resume",
+    "judge",
+    "judge_frames",
+    "reference_steps",
+    "threads",
+    "logger",
+    "figures",
+    "provenance",
+)
+"""Keys that leave every frame as it is."""
+
+
+class LearningStore:
+    """The surroundings of an on-the-fly run, in a folder.
+
+    Args:
+        folder: of the run.
+        values: the resolved configuration.
+        rounds: its trainings.
+    """
+
+    def __init__(self, folder: Path, values: Values, rounds: Rounds) -> None:
+        self.target = folder / "trajectory.h5"
+        self.rounds = rounds
+        self._values = values
+        self._identity = identity_of(values)
+        self._line = PhaseLine(values["n_steps"])
+        self._recorder: FrameRecorder
+
+    def go(self, run: OnTheFly, initial: tuple[Tensor, Tensor], metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Run to the end, from the last save where there is one, and leave the trajectory.
+
+        Args:
+            run: not yet started.
+            initial: on-step positions (A) and velocities (A/fs), [replica, atom, xyz].
+            metadata: stored in the trajectory's file.
+
+        Returns:
+            What the run says of itself, see `outcome`; from the file where it had come to its end before.
+
+        Raises:
+            DataError: the file cannot be written, or what was recorded belongs to another run or is damaged.
+        """
+        n_steps, resumes = self._values["n_steps"], self._values["resume"] is not None
+        finished = finished_recording(self.target, identity=self._identity) if resumes else None
+        if finished is not None:
+            return dict(finished["on_the_fly"])
+        run.propagator.start(*initial)
+        self._recorder = FrameRecorder(self.target, identity=self._identity, n_frames=-(-n_steps // run.every))
+        state = self._recorder.restart_state()
+        if state is not None:
+            run.load_state_dict(state)
+            say(f"resuming at step {run.step} of {n_steps}")
+        try:
+            run.run(n_steps)
+        finally:
+            self._line.close()
+        told = outcome(run)
+        self._recorder.finish({**metadata, "on_the_fly": told})
+        return told
+
+    def train(self, number: int, splits: dict[str, Trajectory]) -> VelocityPredictor:
+        """As the rounds do."""
+        train, val = splits["train"], splits["val"]
+        pieces = f"{train.n_replicas} known stretches of {len(train)} steps"
+        self._line.say(f"training {number}: on {pieces}, tested on {val.n_replicas} of {len(val)}")
+        return self.rounds.train(number, splits)
+
+    def load(self, number: int) -> VelocityPredictor:
+        """As the rounds do."""
+        return self.rounds.load(number)
+
+    def keep(self, frames: Trajectory) -> None:
+        """Into the recording."""
+        self._recorder.append(frames.to("cpu"))
+
+    def save(self, state: dict[str, Any]) -> None:
+        """The recording's point to go on from."""
+        self._recorder.commit(state)
+
+    def tell(self, run: OnTheFly, news: str | None) -> None:
+        """The live line, and news above it."""
+        excess = run.signals[-1].energy_excess if run.signals else None
+        self._line(
+            run.standing.phase,
+            run.step,
+            frequency=run.frequency,
+            energy_excess=excess,
+            speed_up=run.speed_up,
+            news=news,
+        )
+
+
+def identity_of(values: Values) -> str:
+    """A digest of all that decides the frames."""
+    deciding = {key: value for key, value in values.items() if key not in NOT_DECIDING}
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+def outcome(run: OnTheFly) -> dict[str, Any]:
+    """What a finished run says of itself, in plain values."""
+    return {
+        "standing": vars(run.standing).copy(),
+        "frequency": run.frequency,
+        "force_calls": run.n_force_calls,
+        "warmup_force_calls": run.propagator.n_warmup_calls,
+        "mean_energy_eV": run.watch.mean_energy.tolist(),
+        "ledger": run.ledger.state_dict(),
+        "signals": [(signal.step, signal.disagreement, signal.energy_excess) for signal in run.signals],
+        "trials": [(number, verdict.error, verdict.passes) for number, verdict in run.verdicts.items()],
+    }

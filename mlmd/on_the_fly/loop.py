@@ -1,0 +1,299 @@
+"""Molecular dynamics that trains its own predictor while it runs.
+
+It starts as plain MD. Once enough steps are known a predictor is trained on them and has to find held-out ones by
+itself (`trial`). One that passes takes over; at every injection the true kick and the energy, which come with the same
+force call, are watched (`watch`). Where one leaves its band, the steps since the last injection that was in order are
+given up, the Hamiltonian takes over from there, and what it adds to the known steps is learned from in turn.
+
+Everything is decided by states and counts, nothing by the clock, so a resumed run is the uninterrupted one.
+"""
+
+import math
+from typing import Any
+
+from mlmd.errors import CalculatorError, ConfigError, PhysicsError
+from mlmd.models import VelocityPredictor
+from mlmd.on_the_fly.backend import Reach, Surroundings
+from mlmd.on_the_fly.cost import Ledger
+from mlmd.on_the_fly.known_steps import History
+from mlmd.on_the_fly.monitor import Signal, Watch
+from mlmd.on_the_fly.plan import OnTheFlyPlan
+from mlmd.on_the_fly.run_state import HAMILTONIAN, LEARNED, Standing
+from mlmd.on_the_fly.validation import Verdict, try_predictor
+from mlmd.propagation import HamiltonianStep, Propagator
+from mlmd.state import Trajectory
+
+SAVE_EVERY_HAMILTONIAN, SAVE_EVERY_LEARNED = 100, 2000
+"""Steps between two saves: what a killed run has to do again."""
+
+PIECE_STEPS = 5000
+"""Steps that are propagated at once where no injection comes."""
+
+
+class OnTheFly:
+    """One run.
+
+    Args:
+        propagator: without a predictor, its injection the one that ML is to run with; start it, then `run`.
+        plan: lengths and bands.
+        surroundings: training, storage and words.
+        ledger: what it costs.
+        least_steps: frames of the shortest stretch that can be learned from.
+        every: steps between two frames that are kept.
+        reach: raises a PhysicsError where positions [replica, atom, xyz] of a step are beyond what the predictor's
+            decomposition holds for; None where it holds everywhere.
+
+    Attributes:
+        standing: where it stands.
+        history: the known steps.
+        signals: of all injections that stood.
+        verdicts: by number of the training.
+
+    Raises:
+        ConfigError: the injection never injects, so nothing could be watched.
+    """
+
+    def __init__(
+        self,
+        propagator: Propagator,
+        plan: OnTheFlyPlan,
+        surroundings: Surroundings,
+        ledger: Ledger,
+        *,
+        least_steps: int,
+        every: int = 1,
+        reach: Reach | None = None,
+    ) -> None:
+        if propagator.injection.schedule.next_hamiltonian(0, 10**7) == 10**7:
+            raise ConfigError("on-the-fly learning watches its injections: take one that injects, not injection=never")
+        self.propagator = propagator
+        self.plan = plan
+        self.surroundings = surroundings
+        self.ledger = ledger
+        self.least_steps = least_steps
+        self.every = every
+        self.reach = reach
+        self.standing = Standing(HAMILTONIAN, plan.first_steps)
+        self.history = History()
+        self.watch = self._fresh_watch()
+        self._since_fallback: Watch | None = None
+        self.signals: list[Signal] = []
+        self.verdicts: dict[int, Verdict] = {}
+        self._heard: list[Signal] = []
+        self._seconds_seen = propagator.true.hamiltonian.seconds
+        propagator.listener = self._hear
+
+    @property
+    def step(self) -> int:
+        """Present step."""
+        return self.propagator.state.step
+
+    @property
+    def n_force_calls(self) -> int:
+        """Force calls of every replica so far."""
+        return self.propagator.true.hamiltonian.n_calls
+
+    @property
+    def frequency(self) -> float:
+        """Force calls over steps since ML first took over, fallbacks included."""
+        since = self.standing.takeover_step
+        n_steps = 0 if since is None else self.step - since
+        return self.propagator.n_force_calls / n_steps if n_steps else math.nan
+
+    @property
+    def speed_up(self) -> float:
+        """Against pure Hamiltonian dynamics, so far."""
+        return self.ledger.speed_up(self.step, self.n_force_calls)
+
+    def run(self, n_steps: int) -> None:
+        """Go on to step ``n_steps``.
+
+        Raises:
+            PhysicsError: a molecule has left what its description holds for, though the Hamiltonian kicked it.
+            CalculatorError: forces cannot be had; the last save stands.
+        """
+        while self.step < n_steps:
+            if self.standing.phase == LEARNED:
+                self._advance_learned(n_steps)
+            elif self.step == self.standing.until:
+                self._learn()
+            else:
+                self._advance_known(n_steps)
+        self._save()
+
+    def _fresh_watch(self) -> Watch:
+        return Watch(self.propagator.system, device=self.propagator.device)
+
+    def _hear(self, heard: HamiltonianStep) -> bool:
+        if self.standing.phase == HAMILTONIAN:
+            (self._since_fallback or self.watch).learn(heard)
+            return False
+        self._heard.append(self.watch.measure(heard))
+        return True
+
+    def _advance_known(self, n_steps: int) -> None:
+        """A piece of the Hamiltonian stretch, up to the next save."""
+        until = n_steps if self.standing.until is None else min(self.standing.until, n_steps)
+        due = self.standing.saved_step + SAVE_EVERY_HAMILTONIAN
+        frames = self.propagator.advance(min(until, due) - self.step)
+        self._charge_forces()
+        lost = self.propagator.guard.diverged_at
+        if lost:
+            name, replica = self.propagator.system.name, min(lost)
+            raise PhysicsError(
+                f"{name}: replica {replica} left its equilibrium for good by step {lost[replica]}, with true forces: "
+                "it dissociates or rearranges; lower the energy (regime=...) or shorten the run"
+            )
+        self._check_reach()
+        self.history.append(frames)
+        self.surroundings.keep(frames.thinned(self.every))
+        self._note(None)
+        self._save()
+
+    def _learn(self) -> None:
+        """Train on the known steps, try, and hand over or go on."""
+        standing, plan, propagator = self.standing, self.plan, self.propagator
+        number = standing.n_rounds + 1
+        self._adopt_new_energy()
+        splits = self.history.split(held_out_steps=plan.held_out_steps, least_steps=self.least_steps)
+        with self.ledger.spending("training"):
+            predictor = self.surroundings.train(number, splits).to(propagator.device)
+        with self.ledger.spending("trial"):
+            verdict = self._try(predictor, splits["val"])
+        standing.n_rounds, self.verdicts[number] = number, verdict
+        words = f"training {number}: error {100 * verdict.error:.3g} % over {plan.validation_steps} known steps"
+        if verdict.passes:
+            self._hand_over(predictor)
+            self._note(f"{words}, ML takes over")
+        else:
+            self._go_on(math.ceil(plan.growth * self.history.n_steps))
+            limit = f"{words}, {100 * plan.validation_error:.3g} % is allowed"
+            self._note(f"{limit}; the Hamiltonian {'goes on' if standing.until else 'goes on to the end'}")
+        self._save()
+
+    def _try(self, predictor: VelocityPredictor, known: Trajectory) -> Verdict:
+        return try_predictor(
+            predictor,
+            known.to(self.propagator.device),
+            self.propagator.engine,
+            n_steps=self.plan.validation_steps,
+            allowed=self.plan.validation_error,
+            masses=self.propagator.system.masses(self.propagator.device),
+        )
+
+    def _adopt_new_energy(self) -> None:
+        """Where true steps since a fallback have another mean energy, what came before is of another Hamiltonian.
+
+        Their own mean then counts, and only they are learned from. Otherwise the energy keeps the mean it had before
+        ML.
+        """
+        fresh = self._since_fallback
+        if fresh is not None and fresh.departs_from(self.watch, band=self.plan.energy_band):
+            self.watch, self._since_fallback = fresh, None
+            self.history.forget_all_but_last()
+            self._note("the energy of the true steps has a new mean: what is known from before is left out")
+
+    def _hand_over(self, predictor: VelocityPredictor) -> None:
+        standing, self._since_fallback = self.standing, None
+        self.watch.anchor(self.propagator.injection)
+        self.propagator.hand_over(predictor, self.history.last_frames(self.least_steps))
+        standing.phase, standing.predictor = LEARNED, standing.n_rounds
+        if standing.takeover_step is None:
+            standing.takeover_step = self.step
+
+    def _go_on(self, n_steps: int) -> None:
+        """Let the Hamiltonian kick for so many steps, or to the end where no training is left."""
+        standing = self.standing
+        standing.phase, standing.predictor = HAMILTONIAN, 0
+        standing.until = self.step + n_steps if standing.n_rounds < self.plan.max_rounds else None
+
+    def _advance_learned(self, n_steps: int) -> None:
+        """Up to and with the next injection; its steps stand where the signals are in order."""
+        propagator = self.propagator
+        start, pieces, reason = propagator.state_dict(), [], None
+        self._heard = []
+        with self.ledger.spending("learned"):
+            try:
+                while not self._heard and self.step < n_steps:
+                    pieces.append(propagator.advance(min(PIECE_STEPS, n_steps - self.step), every=self.every))
+                self._check_reach()
+            except (CalculatorError, PhysicsError) as error:  # at a state that only wrong kicks may have led to
+                reason = str(error)
+        self._charge_forces(within="learned")
+        reason = reason or self._why_not()
+        if reason is not None:
+            found_at = self.step
+            propagator.rewind(start)
+            propagator.take_back()
+            self.standing.n_fallbacks += 1
+            self._since_fallback = self._fresh_watch()
+            self._go_on(self.plan.fallback_steps)
+            self._note(f"step {found_at}: {reason}; the Hamiltonian takes over from step {self.step}")
+            self._save()
+            return
+        for frames in pieces:
+            self.surroundings.keep(frames)
+        self.signals += self._heard
+        self._note(None)
+        if self.step - self.standing.saved_step >= SAVE_EVERY_LEARNED:
+            self._save()
+
+    def _check_reach(self) -> None:
+        if self.reach is not None:
+            self.reach(self.propagator.state.positions, self.step)
+
+    def _why_not(self) -> str | None:
+        """What is out of order since the last injection, in words."""
+        lost = self.propagator.guard.diverged_at
+        if lost:
+            return f"replica {min(lost)} has left physics"
+        for signal in self._heard:
+            reason = signal.leaves(disagreement=self.plan.disagreement, energy_band=self.plan.energy_band)
+            if reason is not None:
+                return reason
+        return None
+
+    def _charge_forces(self, *, within: str | None = None) -> None:
+        seconds = self.propagator.true.hamiltonian.seconds
+        self.ledger.charge_forces(seconds - self._seconds_seen, within=within)
+        self._seconds_seen = seconds
+
+    def _note(self, news: str | None) -> None:
+        self.ledger.note(self.step, self.standing.phase, self.n_force_calls)
+        self.surroundings.tell(self, news)
+
+    def _save(self) -> None:
+        self.standing.saved_step = self.step
+        self.propagator.forget()
+        self.surroundings.save(self.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, for a restart file."""
+        return {
+            "standing": vars(self.standing).copy(),
+            "propagator": self.propagator.state_dict(),
+            "history": self.history.state_dict(),
+            "watch": self.watch.state_dict(),
+            "since_fallback": None if self._since_fallback is None else self._since_fallback.state_dict(),
+            "ledger": self.ledger.state_dict(),
+            "signals": [(signal.step, signal.disagreement, signal.energy_excess) for signal in self.signals],
+            "verdicts": {number: (verdict.error, verdict.passes) for number, verdict in self.verdicts.items()},
+        }
+
+    def load_state_dict(self, values: dict[str, Any]) -> None:
+        """Go on where ``state_dict`` stopped; the propagator must have been started from any state of that shape."""
+        self.standing = Standing(**values["standing"])
+        self.history = History.from_state_dict(values["history"])
+        self.watch.load_state_dict(values["watch"])
+        if values["since_fallback"] is not None:
+            self._since_fallback = self._fresh_watch()
+            self._since_fallback.load_state_dict(values["since_fallback"])
+        self.ledger.load_state_dict(values["ledger"])
+        self.signals = [Signal(*signal) for signal in values["signals"]]
+        self.verdicts = {number: Verdict(*verdict) for number, verdict in values["verdicts"].items()}
+        if self.standing.phase == LEARNED:
+            predictor = self.surroundings.load(self.standing.predictor).to(self.propagator.device)
+            self.propagator.hand_over(predictor, self.history.last_frames(self.least_steps))
+        self.propagator.load_state_dict(values["propagator"])
+        self.propagator.forget()
+        self._seconds_seen = self.propagator.true.hamiltonian.seconds

@@ -1,0 +1,176 @@
+"""The Lightning trainer of a run: its arguments checked, its checkpoints, what it may be silent about."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from lightning import Callback, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import Logger
+
+from mlmd.cli.factories import Values
+from mlmd.data.module import TrajectoryDataModule
+from mlmd.errors import ConfigError, DataError, nearest
+from mlmd.files import remove_temporaries
+from mlmd.io.checkpoint_file import load_checkpoint_file
+from mlmd.training import PredictorModule
+from mlmd.training.checkpoints import AtomicCheckpointIO, MovableCheckpoint
+
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
+"""True half precision would narrow the scales too, which are float64 for a reason."""
+
+
+def check_trainer(values: Values) -> None:
+    """Refuse what would come out only after training, or as a traceback.
+
+    Raises:
+        ConfigError: a precision or number of epochs that is not supported, here or at all, or a selection that never
+            selects.
+    """
+    precision, max_epochs = values["trainer"]["precision"], values["trainer"]["max_epochs"]
+    if precision not in PRECISIONS:
+        raise ConfigError(f"trainer.precision = {precision!r} is not supported: {nearest(str(precision), PRECISIONS)}")
+    if precision == "bf16-mixed" and values["trainer"]["accelerator"] == "cpu" and not cpu_runs_bfloat16():
+        raise ConfigError(
+            "trainer.precision = 'bf16-mixed': PyTorch has no LSTM in bfloat16 for this CPU; use 32-true, or a GPU"
+        )
+    if not isinstance(max_epochs, int) or max_epochs < 1:
+        raise ConfigError(f"trainer.max_epochs = {max_epochs} must be a whole number of at least 1")
+    every_n_epochs = values["selection"]["every_n_epochs"]
+    if every_n_epochs < 1:
+        raise ConfigError(
+            f"selection.every_n_epochs = {every_n_epochs} selects nothing: it must be at least 1 "
+            "(selection=rollout takes it from rollout.every_n_epochs)"
+        )
+
+
+def cpu_runs_bfloat16() -> bool:
+    """Whether an LSTM runs in bfloat16 here: on CPUs without AVX-512 it may not, which only trying tells."""
+    lstm = torch.nn.LSTM(1, 1, batch_first=True)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+            lstm(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
+
+
+def make_trainer(
+    values: Values,
+    module: PredictorModule,
+    callbacks: Sequence[Callback],
+    loggers: list[Logger],
+    *,
+    folder: Path,
+    progress: bool,
+) -> Trainer:
+    """The trainer.
+
+    Args:
+        values: the resolved configuration.
+        module: what is trained.
+        callbacks: what else happens along the training.
+        loggers: where curves go.
+        folder: where checkpoints go.
+        progress: show progress bars.
+
+    Raises:
+        ConfigError: Lightning does not take an argument.
+    """
+    selection, arguments = values["selection"], dict(values["trainer"])
+    n_batches = values["data"]["batches"]["batches_per_epoch"]
+    if module.predictor.scaling.n_learned == 0:
+        # The shortcut leaves nothing but round-off to learn: targets, loss and gradients are zero.
+        # One epoch of one step, for its validation and its checkpoints.
+        arguments |= {"max_epochs": 1, "limit_train_batches": 1}
+        n_batches = 1
+    best = MovableCheckpoint(
+        folder,
+        "best",
+        monitor=selection["monitor"],
+        mode="min",
+        every_n_epochs=min(selection["every_n_epochs"], arguments["max_epochs"]),
+        enable_version_counter=False,
+    )
+    callbacks = [*callbacks, best, MovableCheckpoint(folder, "last", enable_version_counter=False)]
+    if progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=50, leave=False))
+    try:
+        return Trainer(
+            **arguments,
+            callbacks=callbacks,
+            logger=loggers,
+            plugins=[AtomicCheckpointIO()],
+            default_root_dir=folder,
+            gradient_clip_val=module.optimizer_plan.gradient_clip,
+            deterministic=True,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+            log_every_n_steps=min(50, n_batches),
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
+
+
+def fit(trainer: Trainer, module: PredictorModule, data: TrajectoryDataModule, *, values: Values, folder: Path) -> None:
+    """Train, from the start or, in a run that is resumed, from the last checkpoint if there is one already.
+
+    Raises:
+        ConfigError: the quantity that selects the best checkpoint is never logged.
+        DataError: the last checkpoint is damaged or not ours; it is not unpickled then.
+    """
+    last = None
+    if values["resume"] is not None:
+        for name in ("best.ckpt", "last.ckpt"):
+            remove_temporaries(folder / name)
+        if (folder / "last.ckpt").is_file():
+            last = folder / "last.ckpt"
+            load_checkpoint_file(last)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
+    except MisconfigurationException as error:
+        monitor = values["selection"]["monitor"]
+        if monitor in trainer.callback_metrics:
+            raise
+        logged = [str(name) for name in trainer.callback_metrics]
+        words = nearest(monitor, logged)
+        if not words.startswith("did you mean"):
+            words = nearest(monitor, (name for name in logged if name.count("/") == 1)) + " and those of rollouts"
+        raise ConfigError(f"selection.monitor = {monitor!r} is not logged where it is needed: {words}") from error
+
+
+def quiet_lightning() -> None:
+    """Keep what is no news to the user off the console."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def ignore_known_warnings() -> None:
+    """Lightning's advice that does not apply here."""
+    for message in (
+        ".*Checkpoint directory .* exists and is not empty.*",  # the run's folder holds its configuration
+        ".*recommended to use .self.log.*sync_dist=True.*",  # every process finds the same rollout numbers
+        ".*Using .Distributed.*Sampler. with the dataloaders.*",  # batches are shared out by rank, not by a sampler
+        ".*isinstance.treespec, LeafSpec.. is deprecated.*",  # Lightning's own call
+        ".*it is recommended to use .Trainer.devices=1.*",  # every process tests the same trajectories
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """The best checkpoint of a training.
+
+    Raises:
+        DataError: it was not written.
+    """
+    best = folder / "best.ckpt"
+    if not best.is_file():
+        raise DataError(
+            f"{best} was not written: the monitored quantity was never logged; see selection.every_n_epochs"
+        )
+    return best

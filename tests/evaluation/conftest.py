@@ -1,0 +1,1 @@
+from observables.conftest import harmonic_run  # noqa: F401  # a fixture
