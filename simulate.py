@@ -5,7 +5,8 @@ import time
 import hydra
 from omegaconf import DictConfig
 
-from mlmd.cli.launch import in_sweep, job_overrides, job_values, launch, one_line_errors, set_environment
+from mlmd.cli.job import job_overrides, job_values
+from mlmd.cli.launch import in_sweep, launch, one_line_errors, set_environment
 
 BEGAN = time.perf_counter()
 """When the command began, before anything heavy is imported."""

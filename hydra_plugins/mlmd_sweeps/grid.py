@@ -22,7 +22,8 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.mlmd_sweeps.composing import compose_job, quoted
-from mlmd.cli.launch import one_line_errors, resolved
+from mlmd.cli.job import resolved
+from mlmd.cli.launch import one_line_errors
 from mlmd.cli.overrides import first_line
 from mlmd.errors import ConfigError, MlmdError
 from mlmd.sweeps import Job, Outcome, RunFolders, Status, digest, free_folder, report, run_jobs

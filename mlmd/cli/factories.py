@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mlmd.cli.launch import build
+from mlmd.cli.instantiate import build
 from mlmd.errors import ConfigError, DataError
 from mlmd.hamiltonians import method_name
 from mlmd.io.checkpoint_file import load_checkpoint_file

@@ -9,24 +9,20 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from mlmd.cli.overrides import check_overrides, first_line
-from mlmd.errors import ConfigError, MlmdError, nearest
+from mlmd.cli.overrides import check_overrides
+from mlmd.errors import ConfigError, MlmdError
 from mlmd.files import unwritable
 from mlmd.model_codes import variant_name
-from mlmd.sweeps.digest import KEY, digest
 
 BAD_INPUT = 2
 """Exit code of an error that the user can mend."""
@@ -104,99 +100,6 @@ def _leave(error: MlmdError) -> None:
     sys.stdout.flush()
     print(f"error: {error}", file=sys.stderr)
     raise SystemExit(BAD_INPUT) from None
-
-
-def resolved(config: DictConfig) -> dict[str, Any]:
-    """Plain Python values of a composed configuration, interpolations resolved.
-
-    Raises:
-        ConfigError: a mandatory value is missing or an interpolation fails.
-    """
-    try:
-        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(first_line(error)) from error
-    return {str(key): value for key, value in dict(values).items()}  # type: ignore[arg-type]  # a mapping by contract
-
-
-def job_values(config: DictConfig) -> dict[str, Any]:
-    """What a job runs with: the resolved values, and their digest, by which a sweep finds the job's results again.
-
-    A group of the logger that is not given is the chosen experiment; it decides no result and no digest.
-
-    Raises:
-        ConfigError: as `resolved`.
-    """
-    values = resolved(config)
-    values |= {KEY: digest(values)}
-    logger = values.get("logger")
-    if isinstance(logger, dict) and "group" in logger and logger["group"] is None:
-        logger["group"] = chosen_experiment()
-    return values
-
-
-def chosen_experiment() -> str | None:
-    """The experiment of the job's command line, several joined by "+"; None where there is none."""
-    chosen = None
-    for line in HydraConfig.get().overrides.task:
-        key, _, value = line.partition("=")
-        if key.lstrip("+") == "experiment":
-            chosen = "+".join(name.strip() for name in value.strip("[]").split(","))
-    return chosen
-
-
-def job_overrides() -> list[str]:
-    """What the command line changed of this job's configuration; how jobs are swept is none of it."""
-    return [line for line in HydraConfig.get().overrides.task if not line.startswith("sweep=")]
-
-
-def build(node: Any, path: str, **keywords: Any) -> Any:
-    """Instantiate a node, strictly.
-
-    Args:
-        node: plain mapping with ``_target_``.
-        path: where it stands, for messages.
-        keywords: further arguments, passed on as they are.
-
-    Raises:
-        ConfigError: no ``_target_``, an unknown one, or arguments it does not take.
-    """
-    _require_targets(node, path)
-    try:
-        if not keywords:
-            return hydra.utils.instantiate(dict(node), _convert_="all")
-        # Hydra itself would take a dataclass among the arguments for a configuration, and make a dict of it.
-        return hydra.utils.instantiate(dict(node), _convert_="all", _partial_=True)(**keywords)
-    except TypeError as error:
-        raise ConfigError(f"{path}: {_what_failed(node, error, error)}") from error
-    except HydraException as error:
-        cause = error.__cause__
-        while isinstance(cause, HydraException) and cause.__cause__ is not None:
-            cause = cause.__cause__
-        if isinstance(cause, MlmdError):
-            raise cause from error
-        raise ConfigError(f"{path}: {_what_failed(node, cause, error)}") from error
-
-
-def _what_failed(node: Mapping[str, Any], cause: BaseException | None, error: Exception) -> str:
-    if isinstance(cause, TypeError):
-        # "not supported between" and the like are Python's words for a value of the wrong type.
-        return str(cause) if "argument" in str(cause) else f"a value has the wrong type ({cause})"
-    if isinstance(cause, ImportError | AttributeError) and "Error locating target" in str(error):
-        module, _, name = str(node["_target_"]).rpartition(".")
-        known = vars(sys.modules[module]) if module in sys.modules else ()
-        return f"there is no {node['_target_']}" + (f": {nearest(name, known)}" if known else "")
-    return first_line(error)
-
-
-def _require_targets(node: Any, path: str) -> None:
-    """Refuse a node, or one inside it, without ``_target_``: Hydra would pass it on as a bare mapping."""
-    if not isinstance(node, Mapping) or "_target_" not in node:
-        has = ", ".join(map(repr, node)) if isinstance(node, Mapping) and node else "nothing"
-        raise ConfigError(f"{path} has no _target_, so nothing can be made of it (it has {has})")
-    for key, value in node.items():
-        if isinstance(value, Mapping):
-            _require_targets(value, f"{path}.{key}")
 
 
 def set_environment(threads: int) -> None:

@@ -17,7 +17,7 @@ from mlmd.cli.factories import (
     model_name,
     short_name,
 )
-from mlmd.cli.launch import build
+from mlmd.cli.instantiate import build
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.decomposition.domain import check_reach
 from mlmd.errors import CalculatorError, ConfigError, PhysicsError

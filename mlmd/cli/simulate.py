@@ -21,7 +21,7 @@ from mlmd.cli.factories import (
     model_name,
     short_name,
 )
-from mlmd.cli.launch import build
+from mlmd.cli.instantiate import build
 from mlmd.cli.on_the_fly import learn_on_the_fly
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.errors import CalculatorError, ConfigError, DataError

@@ -20,7 +20,7 @@ from mlmd.cli.factories import (
     model_name,
     short_name,
 )
-from mlmd.cli.launch import build
+from mlmd.cli.instantiate import build
 from mlmd.data.external.file_plan import FilePlan
 from mlmd.data.external.user_data import own_data
 from mlmd.data.generation import draw_initial, reference_data

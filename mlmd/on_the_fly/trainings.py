@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.loggers import CSVLogger
 
 from mlmd.cli.factories import Values, load_predictor, make_predictor
-from mlmd.cli.launch import build
+from mlmd.cli.instantiate import build
 from mlmd.data.generation import split_seed
 from mlmd.data.module import BatchPlan, TrajectoryDataModule
 from mlmd.files import atomic_path

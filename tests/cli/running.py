@@ -12,7 +12,7 @@ import hydra
 import torch
 
 import mlmd
-from mlmd.cli.launch import resolved
+from mlmd.cli.job import resolved
 from mlmd.cli.overrides import CONF
 
 ROOT = Path(mlmd.__file__).parents[1]

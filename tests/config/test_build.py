@@ -1,6 +1,7 @@
 import pytest
 
-from mlmd.cli.launch import build, resolved
+from mlmd.cli.instantiate import build
+from mlmd.cli.job import resolved
 from mlmd.errors import ConfigError
 from mlmd.propagation import Burst, Injection
 from mlmd.systems import ThermalRegime

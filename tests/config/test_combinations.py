@@ -12,7 +12,7 @@ import hydra
 import pytest
 from omegaconf import OmegaConf
 
-from mlmd.cli.launch import resolved
+from mlmd.cli.job import resolved
 from mlmd.cli.overrides import CONF
 
 GROUPS = ("hamiltonian", "regime", "memory", "model", "data", "loss", "optimizer", "trainer", "rollout", "selection")

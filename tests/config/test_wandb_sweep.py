@@ -10,7 +10,7 @@ from cli.wandb_file import entries, logged_by, tracked_run
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mlmd.cli.launch import job_values
+from mlmd.cli.job import job_values
 from mlmd.cli.overrides import CONF, check_overrides
 from mlmd.errors import ConfigError
 

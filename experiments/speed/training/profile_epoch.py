@@ -26,7 +26,7 @@ from readme import fill
 from stopwatch import Stopwatch
 
 from mlmd.cli import train as command
-from mlmd.cli.launch import resolved
+from mlmd.cli.job import resolved
 from mlmd.cli.overrides import CONF
 from mlmd.data.sequences import SequenceBatches
 from mlmd.models import CarriedMemory

@@ -1,0 +1,60 @@
+"""Makes objects from configuration nodes with ``_target_``, strictly."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException
+
+from mlmd.cli.overrides import first_line
+from mlmd.errors import ConfigError, MlmdError, nearest
+
+
+def build(node: Any, path: str, **keywords: Any) -> Any:
+    """Instantiate a node, strictly.
+
+    Args:
+        node: plain mapping with ``_target_``.
+        path: where it stands, for messages.
+        keywords: further arguments, passed on as they are.
+
+    Raises:
+        ConfigError: no ``_target_``, an unknown one, or arguments it does not take.
+    """
+    _require_targets(node, path)
+    try:
+        if not keywords:
+            return hydra.utils.instantiate(dict(node), _convert_="all")
+        # Hydra itself would take a dataclass among the arguments for a configuration, and make a dict of it.
+        return hydra.utils.instantiate(dict(node), _convert_="all", _partial_=True)(**keywords)
+    except TypeError as error:
+        raise ConfigError(f"{path}: {_what_failed(node, error, error)}") from error
+    except HydraException as error:
+        cause = error.__cause__
+        while isinstance(cause, HydraException) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, MlmdError):
+            raise cause from error
+        raise ConfigError(f"{path}: {_what_failed(node, cause, error)}") from error
+
+
+def _what_failed(node: Mapping[str, Any], cause: BaseException | None, error: Exception) -> str:
+    if isinstance(cause, TypeError):
+        # "not supported between" and the like are Python's words for a value of the wrong type.
+        return str(cause) if "argument" in str(cause) else f"a value has the wrong type ({cause})"
+    if isinstance(cause, ImportError | AttributeError) and "Error locating target" in str(error):
+        module, _, name = str(node["_target_"]).rpartition(".")
+        known = vars(sys.modules[module]) if module in sys.modules else ()
+        return f"there is no {node['_target_']}" + (f": {nearest(name, known)}" if known else "")
+    return first_line(error)
+
+
+def _require_targets(node: Any, path: str) -> None:
+    """Refuse a node, or one inside it, without ``_target_``: Hydra would pass it on as a bare mapping."""
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        has = ", ".join(map(repr, node)) if isinstance(node, Mapping) and node else "nothing"
+        raise ConfigError(f"{path} has no _target_, so nothing can be made of it (it has {has})")
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            _require_targets(value, f"{path}.{key}")

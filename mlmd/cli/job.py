@@ -1,0 +1,55 @@
+"""The resolved values that a job of the command line runs with."""
+
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mlmd.cli.overrides import first_line
+from mlmd.errors import ConfigError
+from mlmd.sweeps.digest import KEY, digest
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Plain Python values of a composed configuration, interpolations resolved.
+
+    Raises:
+        ConfigError: a mandatory value is missing or an interpolation fails.
+    """
+    try:
+        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(first_line(error)) from error
+    return {str(key): value for key, value in dict(values).items()}  # type: ignore[arg-type]  # a mapping by contract
+
+
+def job_values(config: DictConfig) -> dict[str, Any]:
+    """What a job runs with: the resolved values, and their digest, by which a sweep finds the job's results again.
+
+    A group of the logger that is not given is the chosen experiment; it decides no result and no digest.
+
+    Raises:
+        ConfigError: as `resolved`.
+    """
+    values = resolved(config)
+    values |= {KEY: digest(values)}
+    logger = values.get("logger")
+    if isinstance(logger, dict) and "group" in logger and logger["group"] is None:
+        logger["group"] = chosen_experiment()
+    return values
+
+
+def chosen_experiment() -> str | None:
+    """The experiment of the job's command line, several joined by "+"; None where there is none."""
+    chosen = None
+    for line in HydraConfig.get().overrides.task:
+        key, _, value = line.partition("=")
+        if key.lstrip("+") == "experiment":
+            chosen = "+".join(name.strip() for name in value.strip("[]").split(","))
+    return chosen
+
+
+def job_overrides() -> list[str]:
+    """What the command line changed of this job's configuration; how jobs are swept is none of it."""
+    return [line for line in HydraConfig.get().overrides.task if not line.startswith("sweep=")]
