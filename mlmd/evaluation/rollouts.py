@@ -13,7 +13,7 @@ from mlmd.evaluation.curves import RolloutCurves
 from mlmd.evaluation.evaluate import RolloutSurvey, survey_rollouts
 from mlmd.models import VelocityPredictor
 from mlmd.observables import motion_of
-from mlmd.propagation import EagerEngine, Engine, Injection, Propagator, reference_propagator
+from mlmd.propagation import EagerEngine, Engine, Injection, Propagator, reference_propagator, rollout_counts
 from mlmd.state import FrameSource, Trajectory
 from mlmd.systems import System
 
@@ -154,18 +154,6 @@ def _propagate_and_judge(
         n_replicas=trajectory.n_replicas,
         wall_s=wall_s,
     )
-
-
-def rollout_counts(propagator: Propagator) -> dict[str, float]:
-    """What a finished rollout cost, by name, as reported beside its scores."""
-    n_steps = propagator.state.step - propagator.start_step
-    return {
-        "force_calls": propagator.n_force_calls,
-        "warmup_force_calls": propagator.n_warmup_calls,
-        "frequency": propagator.n_force_calls / n_steps,
-        "n_steps": n_steps,
-        "n_replicas": propagator.state.n_replicas,
-    }
 
 
 def survey_system(

@@ -1,6 +1,7 @@
 """The kick-drift loop: where kicks come from, when they are Hamiltonian, and how a learned stretch is advanced."""
 
 from mlmd.propagation.callbacks import HamiltonianStep
+from mlmd.propagation.counts import rollout_counts
 from mlmd.propagation.divergence import DivergenceGuard
 from mlmd.propagation.energy_correction import EnergyAnchor
 from mlmd.propagation.engines import AutoEngine, EagerEngine, Engine
@@ -29,4 +30,5 @@ __all__ = [
     "check_start",
     "follow_known",
     "reference_propagator",
+    "rollout_counts",
 ]

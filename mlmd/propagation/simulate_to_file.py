@@ -8,10 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from mlmd.evaluation.rollouts import rollout_counts
 from mlmd.io.trajectory_writer import FrameRecorder, finished_recording
 from mlmd.progress import StepBar, say
-from mlmd.propagation import Propagator
+from mlmd.propagation import Propagator, rollout_counts
 
 PIECE_STEPS, PIECE_BYTES = 5000, 64 * 2**20
 """Steps that are propagated at once, or fewer where their frames are larger; progress is told after each piece."""
