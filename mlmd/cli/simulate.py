@@ -25,8 +25,8 @@ from mlmd.cli.instantiate import build
 from mlmd.cli.on_the_fly import learn_on_the_fly
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.errors import CalculatorError, ConfigError, DataError
-from mlmd.evaluation.evaluate import RolloutSurvey
-from mlmd.evaluation.rollouts import survey_system
+from mlmd.evaluation.evaluate import RolloutEvaluation
+from mlmd.evaluation.rollouts import evaluate_system
 from mlmd.io.run_folder import RunFiles, peak_memory_MB, read_config
 from mlmd.io.trajectory_file import TrajectoryFile
 from mlmd.io.xyz import write_extended_xyz
@@ -254,7 +254,7 @@ def _identity(values: Values, predictor: VelocityPredictor) -> str:
     return digest.hexdigest()
 
 
-def _judge(target: Path, job: _Job) -> RolloutSurvey:
+def _judge(target: Path, job: _Job) -> RolloutEvaluation:
     """Scores and curves against reference dynamics from the same states; its force calls judge and are nobody's."""
     system, values = job.propagator.system, job.values
     reference = job.files.folder / REFERENCE_FILE
@@ -269,7 +269,7 @@ def _judge(target: Path, job: _Job) -> RolloutSurvey:
     first = -(-values["start_step"] // values["every"])
     with TrajectoryFile(target) as learned, TrajectoryFile(reference) as true:
         every = values.get("energy_every", 1)  # simulations of older versions, when resumed, have none
-        survey = survey_system({job.name: learned}, true, system, first=first, energy_every=every)
+        survey = evaluate_system({job.name: learned}, true, system, first=first, energy_every=every)
     if job.values["figures"]:
         draw_rollouts(job.files.figures, survey.curves, label=job.label)
     return survey

@@ -8,7 +8,7 @@ from mlmd.errors import DataError
 from mlmd.observables.accumulators import SEGMENT_FRAMES
 from mlmd.state import FrameSource, Trajectory
 
-STRETCH_BYTES = 16 * 2**20
+CHUNK_BYTES = 16 * 2**20
 """Positions, velocities and kicks of a stretch."""
 
 GROUP_REPLICAS = 32
@@ -18,7 +18,7 @@ SERIES_BYTES = 32 * 2**20
 """Series of a run that wait for their spectrum: 32 replicas of the longest segment with one rate, fewer with more."""
 
 
-class Reading:
+class ChunkedFrames:
     """Frames of the same steps of several runs.
 
     Args:
@@ -65,7 +65,7 @@ class Reading:
     def stretches(self, group: slice) -> Iterator[tuple[Trajectory, dict[str, Trajectory]]]:
         """The reference's frames and those of every run, in order."""
         bytes_per_frame = (group.stop - group.start) * self.n_atoms * 3 * 3 * 8
-        size = max(1, STRETCH_BYTES // bytes_per_frame)
+        size = max(1, CHUNK_BYTES // bytes_per_frame)
         for start in range(self.first, self.first + self.n_frames, size):
             stop = min(start + size, self.first + self.n_frames)
             true = self.reference.frames(start, stop, group)

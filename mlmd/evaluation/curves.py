@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mlmd.observables.dynamics import line_limits, line_position_cm1
-from mlmd.observables.internal_motion import Line, Motion
+from mlmd.observables.internal_motion import InternalMotion, SpectralLine
 from mlmd.observables.spectral_lines import LineShift
 from mlmd.state import FrameSource
 
@@ -103,7 +103,7 @@ class LineView:
         shifts: by run, of the replicas that survived; NaN where none did.
     """
 
-    line: Line
+    line: SpectralLine
     reference_cm1: float
     shifts: Mapping[str, LineShift]
 
@@ -200,7 +200,9 @@ def bond_edges(shortest: float, longest: float) -> Tensor:
     return torch.linspace(*bond_limits(shortest, longest), N_BINS + 1, dtype=torch.float64)
 
 
-def bond_at_end(run: FrameSource, frame_dt_fs: float, motion: Motion, *, first: int = 0) -> tuple[Tensor, Tensor]:
+def bond_at_end(
+    run: FrameSource, frame_dt_fs: float, motion: InternalMotion, *, first: int = 0
+) -> tuple[Tensor, Tensor]:
     """Times, fs from frame ``first`` on, and lengths, A, of replica 0's first bond at the end of a run [time]."""
     stop = len(run)
     start = max(first, stop - 1 - max(1, round(END_FS / frame_dt_fs)))

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mlmd.evaluation.chunked_frames import Reading
+from mlmd.evaluation.chunked_frames import ChunkedFrames
 from mlmd.evaluation.curves import bond_edges
-from mlmd.evaluation.per_replica_pass import FirstReading
+from mlmd.evaluation.per_replica_pass import PerReplicaPass
 from mlmd.observables.accumulators import SampleDistance
-from mlmd.observables.internal_motion import Motion, Rates
-from mlmd.observables.spectral_lines import SpectraOfLines
+from mlmd.observables.internal_motion import InternalMotion, Rates
+from mlmd.observables.spectral_lines import LineSpectraAccumulator
 from mlmd.state import Trajectory
 
 
-class SecondReading:
+class DistributionPass:
     """Reads everything once more.
 
     Args:
@@ -31,14 +31,14 @@ class SecondReading:
         spectra: by run with survivors, of the survivors and of their reference.
     """
 
-    def __init__(self, reading: Reading, first: FirstReading, motion: Motion) -> None:
+    def __init__(self, reading: ChunkedFrames, first: PerReplicaPass, motion: InternalMotion) -> None:
         self._motion = motion
         self.edges = bond_edges(*first.bond_range(None))
         self.counts_ref = torch.zeros(len(self.edges) - 1, dtype=torch.float64)
         self.counts = {name: torch.zeros_like(self.counts_ref) for name in reading.runs}
         self.spectrum_ref = self._new_spectra(reading)
         self.distances: dict[str, SampleDistance] = {}
-        self.spectra: dict[str, tuple[SpectraOfLines, SpectraOfLines]] = {}
+        self.spectra: dict[str, tuple[LineSpectraAccumulator, LineSpectraAccumulator]] = {}
         for name in reading.runs:
             n_survivors = first.n_survivors(name)
             if n_survivors:
@@ -79,8 +79,8 @@ class SecondReading:
                 if of_true is not self.spectrum_ref:
                     of_true.update(rate_ref[rows])
 
-    def _new_spectra(self, reading: Reading) -> SpectraOfLines:
-        return SpectraOfLines(self._motion.lines, reading.n_frames, reading.frame_dt_fs)
+    def _new_spectra(self, reading: ChunkedFrames) -> LineSpectraAccumulator:
+        return LineSpectraAccumulator(self._motion.lines, reading.n_frames, reading.frame_dt_fs)
 
-    def _all_spectra(self) -> list[SpectraOfLines]:
+    def _all_spectra(self) -> list[LineSpectraAccumulator]:
         return [self.spectrum_ref, *(each for pair in self.spectra.values() for each in pair)]

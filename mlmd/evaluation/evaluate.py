@@ -14,11 +14,11 @@ from math import nan
 import torch
 from torch import Tensor
 
-from mlmd.evaluation.chunked_frames import Reading
+from mlmd.evaluation.chunked_frames import ChunkedFrames
 from mlmd.evaluation.curves import BondView, DynamicsView, EnergyView, LineView, RolloutCurves, StartView, bond_at_end
-from mlmd.evaluation.distribution_pass import SecondReading
-from mlmd.evaluation.per_replica_pass import FirstReading, Potential
-from mlmd.evaluation.replica_statistics import EnergySampling, Judging, Tally, pooled_moments
+from mlmd.evaluation.distribution_pass import DistributionPass
+from mlmd.evaluation.per_replica_pass import PerReplicaPass, Potential
+from mlmd.evaluation.replica_statistics import EnergySampling, EvaluationPlan, ReplicaStatistics, pooled_moments
 from mlmd.evaluation.rollout_scores import (
     DIVERGED_ENERGY_ERROR,
     error_window_frames,
@@ -30,14 +30,14 @@ from mlmd.evaluation.rollout_scores import (
 from mlmd.observables import dynamics, energy, momenta
 from mlmd.observables.accumulators import Moments
 from mlmd.observables.errors import median
-from mlmd.observables.internal_motion import Motion, PairMotion
+from mlmd.observables.internal_motion import DiatomicMotion, InternalMotion
 from mlmd.observables.spectral_lines import LineShift, line_shifts, reference_lines
 from mlmd.state import FrameSource
 from mlmd.units import FS_PER_PS
 
 
 @dataclass(frozen=True)
-class RolloutSurvey:
+class RolloutEvaluation:
     """What two readings found.
 
     Attributes:
@@ -49,7 +49,7 @@ class RolloutSurvey:
     curves: RolloutCurves
 
 
-def survey_rollouts(
+def evaluate_rollouts(
     runs: Mapping[str, FrameSource],
     reference: FrameSource,
     potential: Potential,
@@ -58,9 +58,9 @@ def survey_rollouts(
     dt_fs: float,
     period_fs: float,
     first: int = 0,
-    motion: Motion | None = None,
+    motion: InternalMotion | None = None,
     energy_every: int = 1,
-) -> RolloutSurvey:
+) -> RolloutEvaluation:
     """Judge runs of a molecule in a memory that does not depend on their length.
 
     Energies judge and are nobody's force calls, but they cost as much. With ``energy_every`` k the potential is asked
@@ -84,35 +84,35 @@ def survey_rollouts(
         DataError: steps or shapes differ, frames are unevenly spaced, the motion is of other atoms, or the reference is
             not finite.
     """
-    motion = PairMotion() if motion is None else motion
-    reading = Reading(runs, reference, first=first, dt_fs=dt_fs, n_rates=motion.n_modes)
+    motion = DiatomicMotion() if motion is None else motion
+    reading = ChunkedFrames(runs, reference, first=first, dt_fs=dt_fs, n_rates=motion.n_modes)
     sampling = EnergySampling(reading.n_frames, reading.frame_dt_fs, energy_every)
-    judging = Judging(
+    judging = EvaluationPlan(
         sampling,
         error_window_frames(period_fs, sampling.dt_fs, sampling.n_energies),
         vacf_lags(reading.frame_dt_fs, reading.n_frames),
         masses.double(),
         motion,
     )
-    found = FirstReading(reading, judging, potential)
-    sampled = SecondReading(reading, found, motion)
+    found = PerReplicaPass(reading, judging, potential)
+    sampled = DistributionPass(reading, found, motion)
     scores = {name: _scores(name, reading, judging, found, sampled) for name in runs}
-    return RolloutSurvey(scores, _curves(reading, judging, found, sampled))
+    return RolloutEvaluation(scores, _curves(reading, judging, found, sampled))
 
 
-def _energy_errors(name: str, found: FirstReading) -> Tensor:
+def _energy_errors(name: str, found: PerReplicaPass) -> Tensor:
     """Relative errors [replica, window]."""
     pairs = zip(found.runs[name], found.true, strict=True)
     return torch.cat([energy.relative_to(run.windows.means, true.total.mean.unsqueeze(1)) for run, true in pairs])
 
 
-def _end_errors(name: str, found: FirstReading) -> Tensor:
+def _end_errors(name: str, found: PerReplicaPass) -> Tensor:
     """Relative error at the end of each replica, +inf for one that diverged anywhere [replica]."""
     return torch.where(torch.cat(found.survived[name]), _energy_errors(name, found)[:, -1], torch.inf)
 
 
 def _scores(
-    name: str, reading: Reading, judging: Judging, found: FirstReading, sampled: SecondReading
+    name: str, reading: ChunkedFrames, judging: EvaluationPlan, found: PerReplicaPass, sampled: DistributionPass
 ) -> dict[str, float]:
     run, sampling = found.runs[name], judging.sampling
     errors = _end_errors(name, found)
@@ -131,11 +131,11 @@ def _scores(
     return scores | _pooled(name, judging, found, sampled)
 
 
-def _pooled(name: str, judging: Judging, found: FirstReading, sampled: SecondReading) -> dict[str, float]:
+def _pooled(name: str, judging: EvaluationPlan, found: PerReplicaPass, sampled: DistributionPass) -> dict[str, float]:
     """Scores of structure, dynamics and momenta over the replicas that survived."""
     run, true, kept = found.runs[name], found.true, found.survived[name]
 
-    def pooled(moments: Callable[[Tally], Moments]) -> tuple[tuple[float, float], tuple[float, float]]:
+    def pooled(moments: Callable[[ReplicaStatistics], Moments]) -> tuple[tuple[float, float], tuple[float, float]]:
         return (
             pooled_moments([moments(each) for each in run], kept),
             pooled_moments([moments(each) for each in true], kept),
@@ -168,7 +168,9 @@ def _pooled(name: str, judging: Judging, found: FirstReading, sampled: SecondRea
     }
 
 
-def _curves(reading: Reading, judging: Judging, found: FirstReading, sampled: SecondReading) -> RolloutCurves:
+def _curves(
+    reading: ChunkedFrames, judging: EvaluationPlan, found: PerReplicaPass, sampled: DistributionPass
+) -> RolloutCurves:
     motion, sampling = judging.motion, judging.sampling
     spectra_ref = sampled.spectrum_ref.result()
     power_ref = spectra_ref.total(motion.lines)
@@ -180,7 +182,7 @@ def _curves(reading: Reading, judging: Judging, found: FirstReading, sampled: Se
         correlation = found.correlations[name][0] / found.n_survivors(name)
         return DynamicsView(correlation, sampled.spectra[name][0].result().total(motion.lines))
 
-    def bond_of(source: FrameSource, groups: Sequence[Tally], counts: Tensor) -> BondView:
+    def bond_of(source: FrameSource, groups: Sequence[ReplicaStatistics], counts: Tensor) -> BondView:
         widths = sampled.edges.diff()
         first = groups[0].first_length
         return BondView(
@@ -195,7 +197,7 @@ def _curves(reading: Reading, judging: Judging, found: FirstReading, sampled: Se
 
     time_ps = (sampling.first * reading.frame_dt_fs + found.true[0].windows.centres * sampling.dt_fs) / FS_PER_PS
 
-    def energies_of(groups: Sequence[Tally]) -> EnergyView:
+    def energies_of(groups: Sequence[ReplicaStatistics]) -> EnergyView:
         kinetic = torch.cat([each.kinetic_windows.means for each in groups])
         return EnergyView(time_ps, torch.cat([each.windows.means for each in groups]) - kinetic, kinetic)
 
@@ -216,7 +218,7 @@ def _curves(reading: Reading, judging: Judging, found: FirstReading, sampled: Se
     )
 
 
-def _lines(reading: Reading, motion: Motion, sampled: SecondReading) -> tuple[LineView, ...]:
+def _lines(reading: ChunkedFrames, motion: InternalMotion, sampled: DistributionPass) -> tuple[LineView, ...]:
     positions = reference_lines(sampled.spectrum_ref.result(), motion.lines)
     nothing = [LineShift(nan, nan)] * len(motion.lines)
     by_run = dict.fromkeys(reading.runs, nothing)
@@ -228,7 +230,7 @@ def _lines(reading: Reading, motion: Motion, sampled: SecondReading) -> tuple[Li
     )
 
 
-def _start(reading: Reading, motion: Motion, found: FirstReading) -> StartView:
+def _start(reading: ChunkedFrames, motion: InternalMotion, found: PerReplicaPass) -> StartView:
     frame = reading.reference.frames(reading.first, reading.first + 1)
     return StartView(
         motion.lengths(frame.positions)[:, 0, 0],

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from mlmd.errors import CalculatorError, DataError
-from mlmd.evaluation.chunked_frames import Reading
-from mlmd.evaluation.replica_statistics import Judging, ReferenceTally, RunTally, Tally
+from mlmd.evaluation.chunked_frames import ChunkedFrames
+from mlmd.evaluation.replica_statistics import EvaluationPlan, ReferenceStatistics, ReplicaStatistics, RunStatistics
 
-AnyTally = TypeVar("AnyTally", bound=Tally)
+AnyStatistics = TypeVar("AnyStatistics", bound=ReplicaStatistics)
 
 Potential = Callable[[Tensor], Tensor]
 """Potential energy [replica, time], eV, from the minimum, of positions [replica, time, atom, xyz], A.
@@ -41,7 +41,7 @@ def energies_of(potential: Potential, positions: Tensor) -> Tensor:
         return energies
 
 
-class FirstReading:
+class PerReplicaPass:
     """Reads everything once.
 
     Args:
@@ -60,16 +60,16 @@ class FirstReading:
         DataError: the reference is not finite, or frames do not fit together.
     """
 
-    def __init__(self, reading: Reading, judging: Judging, potential: Potential) -> None:
-        self.true: list[ReferenceTally] = []
-        self.runs: dict[str, list[RunTally]] = {name: [] for name in reading.runs}
+    def __init__(self, reading: ChunkedFrames, judging: EvaluationPlan, potential: Potential) -> None:
+        self.true: list[ReferenceStatistics] = []
+        self.runs: dict[str, list[RunStatistics]] = {name: [] for name in reading.runs}
         nothing = torch.zeros(judging.n_lags, dtype=torch.float64)
         self.correlation_ref = nothing
         self.correlations = dict.fromkeys(reading.runs, (nothing, nothing))
         for group in reading.groups():
             n_replicas = group.stop - group.start
-            of_true = ReferenceTally(judging, n_replicas)
-            of_runs = {name: RunTally(judging, n_replicas) for name in reading.runs}
+            of_true = ReferenceStatistics(judging, n_replicas)
+            of_runs = {name: RunStatistics(judging, n_replicas) for name in reading.runs}
             seen = 0
             for true, runs in reading.stretches(group):
                 with_energy = judging.sampling.within(seen)
@@ -80,7 +80,7 @@ class FirstReading:
             self._close_group(of_true, of_runs)
         self.survived = {name: [each.survived for each in groups] for name, groups in self.runs.items()}
 
-    def _close_group(self, of_true: ReferenceTally, of_runs: Mapping[str, RunTally]) -> None:
+    def _close_group(self, of_true: ReferenceStatistics, of_runs: Mapping[str, RunStatistics]) -> None:
         if not bool(of_true.survived.all()):
             raise DataError("the reference holds frames that are not finite; shorten dt_fs or lower its energy")
         self.true.append(of_true)
@@ -98,7 +98,7 @@ class FirstReading:
         """Replicas of a run that survived."""
         return sum(int(kept.sum()) for kept in self.survived[name])
 
-    def of_survivors(self, name: str, groups: list[AnyTally], value: Callable[[AnyTally], Tensor]) -> Tensor:
+    def of_survivors(self, name: str, groups: list[AnyStatistics], value: Callable[[AnyStatistics], Tensor]) -> Tensor:
         """One number of every replica that survived."""
         return torch.cat([value(group)[kept] for group, kept in zip(groups, self.survived[name], strict=True)])
 

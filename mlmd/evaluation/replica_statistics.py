@@ -9,7 +9,7 @@ from torch import Tensor
 from mlmd.errors import ConfigError
 from mlmd.observables import energy, momenta
 from mlmd.observables.accumulators import Autocorrelation, Moments, Trend, WindowMeans
-from mlmd.observables.internal_motion import Motion
+from mlmd.observables.internal_motion import InternalMotion
 from mlmd.state import Trajectory
 
 
@@ -60,7 +60,7 @@ class EnergySampling:
 
 
 @dataclass(frozen=True)
-class Judging:
+class EvaluationPlan:
     """What is known of a run before it is read.
 
     Attributes:
@@ -75,10 +75,10 @@ class Judging:
     window_energies: int
     n_lags: int
     masses: Tensor
-    motion: Motion
+    motion: InternalMotion
 
 
-class Tally(ABC):
+class ReplicaStatistics(ABC):
     """Takes the frames of some replicas, stretch by stretch; what is asked of a run and of its reference alike.
 
     Args:
@@ -95,7 +95,7 @@ class Tally(ABC):
         kinetic_windows: kinetic energy in the same windows and frames, eV.
     """
 
-    def __init__(self, judging: Judging, n_replicas: int) -> None:
+    def __init__(self, judging: EvaluationPlan, n_replicas: int) -> None:
         self._masses, self._motion, self._sampling = judging.masses, judging.motion, judging.sampling
         self.windows, self.kinetic_windows = (
             WindowMeans(n_replicas, judging.sampling.n_energies, judging.window_energies) for _ in range(2)
@@ -152,7 +152,7 @@ class Tally(ABC):
         return ~(self.lengths.lowest + self.lengths.highest).isfinite()
 
 
-class RunTally(Tally):
+class RunStatistics(ReplicaStatistics):
     """Of a run.
 
     Attributes:
@@ -162,7 +162,7 @@ class RunTally(Tally):
         angular_change: largest |L_n - L_0| [replica], u A^2/fs.
     """
 
-    def __init__(self, judging: Judging, n_replicas: int) -> None:
+    def __init__(self, judging: EvaluationPlan, n_replicas: int) -> None:
         super().__init__(judging, n_replicas)
         self.kinetic = Moments(n_replicas)
         self.trend = Trend(n_replicas, judging.sampling.n_energies)
@@ -182,10 +182,10 @@ class RunTally(Tally):
         self.angular_change = torch.maximum(self.angular_change, _largest(angular - self._start[1]))
 
 
-class ReferenceTally(Tally):
+class ReferenceStatistics(ReplicaStatistics):
     """Of the reference, in whose scale changes of momenta are told."""
 
-    def __init__(self, judging: Judging, n_replicas: int) -> None:
+    def __init__(self, judging: EvaluationPlan, n_replicas: int) -> None:
         super().__init__(judging, n_replicas)
         self._sizes, self._angular_sizes = Moments(n_replicas), Moments(n_replicas)
         self._angular_start: Tensor | None = None

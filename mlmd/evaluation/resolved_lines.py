@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mlmd.observables.dynamics import spectrum_resolution_cm1
-from mlmd.observables.internal_motion import Motion, motion_of
-from mlmd.observables.spectral_lines import WINDOW_CM1, WINDOW_SHARE, LineSpectra, SpectraOfLines, line_shifts
+from mlmd.observables.internal_motion import InternalMotion, internal_motion_of
+from mlmd.observables.spectral_lines import WINDOW_CM1, WINDOW_SHARE, LineSpectra, LineSpectraAccumulator, line_shifts
 from mlmd.state import FrameSource
 from mlmd.systems import System
 
@@ -48,7 +48,7 @@ def resolved_lines(run: FrameSource, reference: FrameSource, system: System, *, 
         system: what was simulated.
         every: steps between two frames of both.
     """
-    motion, frame_dt_fs = motion_of(system), system.dt_fs * every
+    motion, frame_dt_fs = internal_motion_of(system), system.dt_fs * every
     own, true = (_spectra(frames, motion, frame_dt_fs) for frames in (run, reference))
     resolution = spectrum_resolution_cm1(min(len(run), len(reference)), frame_dt_fs)
     resolved = []
@@ -65,8 +65,8 @@ def _centre(wavenumbers: Tensor, power: Tensor, near_cm1: float) -> float:
     return float((wavenumbers[within] * power[within]).sum() / power[within].sum())
 
 
-def _spectra(frames: FrameSource, motion: Motion, frame_dt_fs: float) -> LineSpectra:
-    spectra, rates = SpectraOfLines(motion.lines, len(frames), frame_dt_fs), motion.follow()
+def _spectra(frames: FrameSource, motion: InternalMotion, frame_dt_fs: float) -> LineSpectra:
+    spectra, rates = LineSpectraAccumulator(motion.lines, len(frames), frame_dt_fs), motion.follow()
     for start in range(0, len(frames), STRETCH_FRAMES):
         part = frames.frames(start, min(start + STRETCH_FRAMES, len(frames)))
         spectra.update(rates(part.positions, part.velocities))

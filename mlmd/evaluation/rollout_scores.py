@@ -9,7 +9,7 @@ from mlmd.errors import DataError
 from mlmd.observables import dynamics, energy, momenta, structure
 from mlmd.observables import spectral_lines as lines
 from mlmd.observables.errors import median, require_same_shape
-from mlmd.observables.internal_motion import Motion, PairMotion
+from mlmd.observables.internal_motion import DiatomicMotion, InternalMotion
 from mlmd.state import Trajectory
 from mlmd.units import FS_PER_PS
 
@@ -42,7 +42,7 @@ MODE_KEYS = ("mode_kinetic_error_worst",)
 """Beyond these, of molecules with more than two atoms."""
 
 
-def pooled_keys(motion: Motion) -> tuple[str, ...]:
+def pooled_keys(motion: InternalMotion) -> tuple[str, ...]:
     """Scores that are over the replicas that survived."""
     return (*POOLED_KEYS, *(MODE_KEYS if motion.has_modes else ()))
 
@@ -71,7 +71,7 @@ def vacf_lags(frame_dt_fs: float, n_frames: int) -> int:
 
 
 def _pooled(
-    trajectory: Trajectory, reference: Trajectory, masses: Tensor, frame_dt_fs: float, motion: Motion
+    trajectory: Trajectory, reference: Trajectory, masses: Tensor, frame_dt_fs: float, motion: InternalMotion
 ) -> dict[str, float]:
     """Scores of structure, dynamics and momenta over replicas that all survived."""
     lengths, lengths_ref = motion.lengths(trajectory.positions), motion.lengths(reference.positions)
@@ -99,7 +99,7 @@ def _pooled(
     }
 
 
-def line_scores(spectra: lines.LineSpectra, spectra_ref: lines.LineSpectra, motion: Motion) -> dict[str, float]:
+def line_scores(spectra: lines.LineSpectra, spectra_ref: lines.LineSpectra, motion: InternalMotion) -> dict[str, float]:
     """What the spectra of a run score against those of the same replicas of the reference."""
     scores = {"line_shift_cm1": lines.largest_shift_cm1(lines.line_shifts(spectra, spectra_ref, motion.lines))}
     if motion.has_modes:
@@ -121,7 +121,7 @@ def rollout_metrics(
     masses: Tensor,
     dt_fs: float,
     period_fs: float,
-    motion: Motion | None = None,
+    motion: InternalMotion | None = None,
 ) -> dict[str, float]:
     """All scores of a molecule's rollout, by name.
 
@@ -159,7 +159,7 @@ def rollout_metrics(
     require_same_shape(potential_energy, potential_energy_ref, names=("potential_energy", "potential_energy_ref"))
     if not torch.equal(trajectory.steps, reference.steps):
         raise DataError("rollout and reference hold frames of different steps; store both every same k-th step")
-    motion = PairMotion() if motion is None else motion
+    motion = DiatomicMotion() if motion is None else motion
     frame_dt_fs = _frame_dt_fs(trajectory, dt_fs)
     n_frames, n_atoms = len(trajectory), trajectory.positions.shape[2]
 
@@ -209,7 +209,7 @@ class RolloutScores(Metric):
     full_state_update = False
     rows: list[Tensor]
 
-    def __init__(self, masses: Tensor, *, dt_fs: float, period_fs: float, motion: Motion | None = None) -> None:
+    def __init__(self, masses: Tensor, *, dt_fs: float, period_fs: float, motion: InternalMotion | None = None) -> None:
         super().__init__()
         self.masses = masses
         self.dt_fs = dt_fs

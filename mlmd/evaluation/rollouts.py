@@ -10,9 +10,9 @@ from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.evaluation.curves import RolloutCurves
-from mlmd.evaluation.evaluate import RolloutSurvey, survey_rollouts
+from mlmd.evaluation.evaluate import RolloutEvaluation, evaluate_rollouts
 from mlmd.models import VelocityPredictor
-from mlmd.observables import motion_of
+from mlmd.observables import internal_motion_of
 from mlmd.propagation import EagerEngine, Engine, Injection, Propagator, reference_propagator, rollout_counts
 from mlmd.state import FrameSource, Trajectory
 from mlmd.systems import System
@@ -34,7 +34,7 @@ class RolloutPlan:
         n_replicas: held-out replicas.
         start_step: Hamiltonian steps before ML takes over.
         engine: advances the learned stretches; the rollouts take turns with it.
-        energy_every: judged frames from one potential energy to the next, see `survey_rollouts`.
+        energy_every: judged frames from one potential energy to the next, see `evaluate_rollouts`.
 
     Raises:
         ConfigError: a number is too small.
@@ -146,7 +146,7 @@ def _propagate_and_judge(
     began = time.perf_counter()
     trajectory = _advance(propagator, plan.n_steps, name, progress)
     wall_s = time.perf_counter() - began
-    survey = survey_system({name: trajectory}, reference, propagator.system, energy_every=plan.energy_every)
+    survey = evaluate_system({name: trajectory}, reference, propagator.system, energy_every=plan.energy_every)
     return RolloutResult(
         metrics=survey.scores[name] | rollout_counts(propagator),
         curves=survey.curves,
@@ -156,15 +156,15 @@ def _propagate_and_judge(
     )
 
 
-def survey_system(
+def evaluate_system(
     runs: Mapping[str, FrameSource],
     reference: FrameSource,
     system: System,
     *,
     first: int = 0,
     energy_every: int = 1,
-) -> RolloutSurvey:
-    """Scores and curves of rollouts of a system, of any length, in bounded memory; see `survey_rollouts`.
+) -> RolloutEvaluation:
+    """Scores and curves of rollouts of a system, of any length, in bounded memory; see `evaluate_rollouts`.
 
     Args:
         runs: by name, on the CPU.
@@ -177,7 +177,7 @@ def survey_system(
         ConfigError: fewer than two energies are left, or a system of more than two atoms has no normal modes.
         DataError: runs and reference do not fit together, or the reference is not finite.
     """
-    return survey_rollouts(
+    return evaluate_rollouts(
         runs,
         reference,
         lambda positions: system.hamiltonian.energy_and_forces(positions)[0],
@@ -185,7 +185,7 @@ def survey_system(
         dt_fs=system.dt_fs,
         period_fs=system.slowest_period_fs,
         first=first,
-        motion=motion_of(system),
+        motion=internal_motion_of(system),
         energy_every=energy_every,
     )
 

@@ -23,7 +23,13 @@ from mlmd.observables.errors import (
     median,
     velocity_accuracy_percent,
 )
-from mlmd.observables.internal_motion import Line, MoleculeMotion, Motion, PairMotion, motion_of
+from mlmd.observables.internal_motion import (
+    DiatomicMotion,
+    InternalMotion,
+    MoleculeMotion,
+    SpectralLine,
+    internal_motion_of,
+)
 from mlmd.observables.kick_error_work import work_error_per_period
 from mlmd.observables.metrics import VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
 from mlmd.observables.momenta import (
@@ -41,13 +47,13 @@ from mlmd.observables.spectral_lines import LineShift, LineSpectra, line_shifts,
 from mlmd.observables.structure import bond_lengths, bond_mean_error_A, bond_std_error_A, wasserstein_distance
 
 __all__ = [
+    "DiatomicMotion",
+    "InternalMotion",
     "KineticPartition",
-    "Line",
     "LineShift",
     "LineSpectra",
     "MoleculeMotion",
-    "Motion",
-    "PairMotion",
+    "SpectralLine",
     "VelocityAccuracy",
     "VelocityMAE",
     "VelocityMAPE",
@@ -63,6 +69,7 @@ __all__ = [
     "energy_drift",
     "energy_error_along",
     "frames_of_whole_periods",
+    "internal_motion_of",
     "kinetic_energy",
     "line_limits",
     "line_position_cm1",
@@ -74,7 +81,6 @@ __all__ = [
     "mean_absolute_error",
     "mean_absolute_percentage_error",
     "median",
-    "motion_of",
     "partition_kinetic_energy",
     "partition_of_molecule",
     "power_spectrum",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.observables.dynamics import bond_velocity
-from mlmd.observables.molecular_frame import BentFollower, LinearFollower
+from mlmd.observables.molecular_frame import BentMoleculeFrame, LinearMoleculeFrame
 from mlmd.observables.momenta import KineticPartition, partition_kinetic_energy
 from mlmd.observables.rigid import partition_of_molecule, reference_axis
 from mlmd.observables.structure import bond_lengths, pair_lengths, pair_rates
@@ -31,7 +31,7 @@ Rates = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Line:
+class SpectralLine:
     """A vibrational line.
 
     Attributes:
@@ -43,7 +43,7 @@ class Line:
     harmonic_cm1: float | None
 
 
-class Motion(ABC):
+class InternalMotion(ABC):
     """What is watched.
 
     Attributes:
@@ -54,7 +54,7 @@ class Motion(ABC):
 
     n_bonds: int
     first_bond: str
-    lines: tuple[Line, ...]
+    lines: tuple[SpectralLine, ...]
 
     @property
     def n_modes(self) -> int:
@@ -83,10 +83,10 @@ class Motion(ABC):
         """Kinetic energy by motion, see `momenta.partition_kinetic_energy`."""
 
 
-class PairMotion(Motion):
+class DiatomicMotion(InternalMotion):
     """Two atoms."""
 
-    n_bonds, first_bond, lines = 1, "", (Line((0,), None),)
+    n_bonds, first_bond, lines = 1, "", (SpectralLine((0,), None),)
 
     @property
     def has_modes(self) -> bool:
@@ -110,7 +110,7 @@ class PairMotion(Motion):
         return partition_kinetic_energy(positions, velocities, masses)
 
 
-class MoleculeMotion(Motion):
+class MoleculeMotion(InternalMotion):
     """Three atoms or more.
 
     Args:
@@ -130,7 +130,7 @@ class MoleculeMotion(Motion):
         self._masses = torch.tensor(masses_u, dtype=torch.float64)
         self._reference = torch.tensor(equilibrium_A, dtype=torch.float64)
         self._weighted = torch.tensor(modes.vectors, dtype=torch.float64) * self._masses.sqrt().unsqueeze(-1)
-        self._follower = LinearFollower if modes.is_linear else BentFollower
+        self._follower = LinearMoleculeFrame if modes.is_linear else BentMoleculeFrame
         self._heights = self._reference @ reference_axis(self._reference) if modes.is_linear else None
         self.bonds = bonded_pairs(symbols, self._reference)
         self.n_bonds = len(self.bonds)
@@ -162,14 +162,14 @@ class MoleculeMotion(Motion):
         return partition_of_molecule(positions, velocities, masses, heights=self._heights)
 
 
-def motion_of(system: System) -> Motion:
+def internal_motion_of(system: System) -> InternalMotion:
     """What is watched of a system.
 
     Raises:
         ConfigError: more than two atoms without normal modes.
     """
     if system.n_atoms == 2:
-        return PairMotion()
+        return DiatomicMotion()
     if system.modes is None:
         raise ConfigError(
             f"system {system.name} has {system.n_atoms} atoms and no normal modes, so its lines cannot be told; "
@@ -192,7 +192,7 @@ def bonded_pairs(symbols: tuple[str, ...], reference: Tensor) -> tuple[tuple[int
     return bonded or (min(pairs, key=lambda pair: float(reach[pair])),)
 
 
-def lines_of_modes(wavenumbers_cm1: tuple[float, ...]) -> tuple[Line, ...]:
+def lines_of_modes(wavenumbers_cm1: tuple[float, ...]) -> tuple[SpectralLine, ...]:
     """Modes from the softest to the stiffest, those within `SAME_LINE_CM1` of the one before on one line.
 
     >>> [line.modes for line in lines_of_modes((667.0, 667.3, 1333.0))]
@@ -204,4 +204,6 @@ def lines_of_modes(wavenumbers_cm1: tuple[float, ...]) -> tuple[Line, ...]:
             groups[-1].append(mode)
         else:
             groups.append([mode])
-    return tuple(Line(tuple(group), sum(wavenumbers_cm1[mode] for mode in group) / len(group)) for group in groups)
+    return tuple(
+        SpectralLine(tuple(group), sum(wavenumbers_cm1[mode] for mode in group) / len(group)) for group in groups
+    )

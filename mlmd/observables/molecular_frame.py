@@ -23,7 +23,7 @@ from mlmd.observables.momenta import about_centre
 from mlmd.observables.rigid import axis_of_line, reference_axis, solve
 
 
-class Follower(ABC):
+class FollowingFrame(ABC):
     """Follows some replicas of a molecule from the start of a run, stretch by stretch.
 
     Args:
@@ -56,7 +56,7 @@ class Follower(ABC):
         """A [..., xyz, 3] and W [..., xyz], 1/fs."""
 
 
-class BentFollower(Follower):
+class BentMoleculeFrame(FollowingFrame):
     """Follows a molecule that is not linear; it remembers nothing."""
 
     def _frame(self, about: Tensor, rates: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,7 +69,7 @@ class BentFollower(Follower):
         return axes, solve(stiffness, moment)
 
 
-class LinearFollower(Follower):
+class LinearMoleculeFrame(FollowingFrame):
     """Follows a linear molecule; it remembers the axes of the last frame."""
 
     def __init__(self, masses: Tensor, reference: Tensor) -> None:

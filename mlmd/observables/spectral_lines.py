@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mlmd.observables.accumulators import SegmentedSpectrum
 from mlmd.observables.dynamics import line_position_cm1, power_spectrum
-from mlmd.observables.internal_motion import Line
+from mlmd.observables.internal_motion import SpectralLine
 
 WINDOW_SHARE, WINDOW_CM1 = 0.15, 100.0
 
@@ -37,7 +37,7 @@ class LineSpectra:
     power: Tensor
     squares: Tensor
 
-    def total(self, lines: Sequence[Line]) -> Tensor:
+    def total(self, lines: Sequence[SpectralLine]) -> Tensor:
         """Power of all modes together [n]."""
         counts = torch.tensor([len(line.modes) for line in lines], dtype=self.power.dtype)
         return counts @ self.power
@@ -61,14 +61,14 @@ class LineShift:
         return self.position_cm1 - self.reference_cm1
 
 
-def line_spectra(rates: Tensor, lines: Sequence[Line], frame_dt_fs: float) -> LineSpectra:
+def line_spectra(rates: Tensor, lines: Sequence[SpectralLine], frame_dt_fs: float) -> LineSpectra:
     """Spectra of the rates of all modes [replica, time, mode], see `dynamics.power_spectrum`."""
     found = [power_spectrum(_series(rates, line), frame_dt_fs) for line in lines]
     squares = torch.stack([rates[..., list(line.modes)].square().sum(dim=-1).mean() for line in lines])
     return LineSpectra(found[0][0], torch.stack([power for _, power in found]), squares)
 
 
-class SpectraOfLines:
+class LineSpectraAccumulator:
     """The same of a run that is read stretch by stretch, up to segments; see `accumulators.SegmentedSpectrum`.
 
     Args:
@@ -77,7 +77,7 @@ class SpectraOfLines:
         frame_dt_fs: time between two frames.
     """
 
-    def __init__(self, lines: Sequence[Line], n_frames: int, frame_dt_fs: float) -> None:
+    def __init__(self, lines: Sequence[SpectralLine], n_frames: int, frame_dt_fs: float) -> None:
         self._lines = lines
         self._spectra = [SegmentedSpectrum(n_frames, frame_dt_fs) for _ in lines]
         self._squares = torch.zeros(len(lines), dtype=torch.float64)
@@ -102,7 +102,7 @@ class SpectraOfLines:
         return LineSpectra(found[0][0], torch.stack([power for _, power in found]), self._squares / self._count)
 
 
-def reference_lines(spectra: LineSpectra, lines: Sequence[Line]) -> list[float]:
+def reference_lines(spectra: LineSpectra, lines: Sequence[SpectralLine]) -> list[float]:
     """Positions of the lines of a reference, cm^-1; NaN where the modes are at rest."""
     at_rest = (spectra.squares <= AT_REST * spectra.squares.max()).tolist()
     return [
@@ -111,7 +111,7 @@ def reference_lines(spectra: LineSpectra, lines: Sequence[Line]) -> list[float]:
     ]
 
 
-def line_shifts(spectra: LineSpectra, spectra_ref: LineSpectra, lines: Sequence[Line]) -> list[LineShift]:
+def line_shifts(spectra: LineSpectra, spectra_ref: LineSpectra, lines: Sequence[SpectralLine]) -> list[LineShift]:
     """Every line of a run against that of its reference."""
     shifts = []
     for line, power, near in zip(lines, spectra.power, reference_lines(spectra_ref, lines), strict=True):
@@ -136,7 +136,7 @@ def kinetic_error_worst(spectra: LineSpectra, spectra_ref: LineSpectra) -> float
     return float(errors.max()) if errors.numel() else nan
 
 
-def _series(rates: Tensor, line: Line) -> Tensor:
+def _series(rates: Tensor, line: SpectralLine) -> Tensor:
     """The rates of a line's modes one below the other [replica * mode, time]."""
     return rates[..., list(line.modes)].transpose(1, 2).flatten(0, 1)
 

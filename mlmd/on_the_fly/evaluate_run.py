@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mlmd.data.generation import trajectory_metadata
 from mlmd.evaluation.resolved_lines import Resolved, resolved_lines
-from mlmd.evaluation.rollouts import survey_system
+from mlmd.evaluation.rollouts import evaluate_system
 from mlmd.io.run_folder import RunFiles
 from mlmd.io.trajectory_file import TrajectoryFile
 from mlmd.observables import kinetic_energy
@@ -95,7 +95,7 @@ def judge(outcome: dict[str, Any], files: RunFiles, *, system: System, device: t
         with TrajectoryFile(reference_path) as reference:
             n_common = min(len(reference), len(run) - first)
             learned, true = Since(run, first, n_common), Since(reference, 0, n_common)
-            survey = survey_system({"learned": learned}, true, system, energy_every=max(1, n_common // MOST_ENERGIES))
+            survey = evaluate_system({"learned": learned}, true, system, energy_every=max(1, n_common // MOST_ENERGIES))
             lines = resolved_lines(Since(run, first, len(run) - first), reference, system, every=every)
     return Judged(survey.scores["learned"] | at_end, lines)
 

@@ -97,7 +97,7 @@ def test_a_simulation_interrupted_in_its_reference_goes_on_there(
     assert judged(run) == judged(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("stage", ["survey_system", "draw_rollouts", "write_extended_xyz", "peak_memory_MB"])
+@pytest.mark.parametrize("stage", ["evaluate_system", "draw_rollouts", "write_extended_xyz", "peak_memory_MB"])
 def test_a_simulation_interrupted_after_its_propagation_is_only_judged(
     stage, trained, cli, tmp_path, monkeypatch, no_figures
 ):

@@ -16,7 +16,7 @@ from mlmd.evaluation.curves_file import (
     write_curves,
     write_replicas,
 )
-from mlmd.evaluation.evaluate import survey_rollouts
+from mlmd.evaluation.evaluate import evaluate_rollouts
 from mlmd.observables import line_position_cm1
 from mlmd.state import Trajectory
 
@@ -29,7 +29,7 @@ def curves(hcl_morse, hcl_harmonic, reference):
     true, shaken = reference(hcl_morse, 700), reference(hcl_harmonic, 700)
     lost = Trajectory(shaken.steps, shaken.positions.clone(), shaken.velocities.clone(), shaken.kicks)
     lost.positions[1, 500:] = math.nan
-    return survey_rollouts(
+    return evaluate_rollouts(
         {"f = 0": lost, "always": true},
         true,
         lambda positions: hcl_morse.hamiltonian.energy_and_forces(positions)[0],

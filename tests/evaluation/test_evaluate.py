@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlmd.errors import DataError
 from mlmd.evaluation import chunked_frames as reading
 from mlmd.evaluation.curves import merge_curves
-from mlmd.evaluation.evaluate import survey_rollouts
+from mlmd.evaluation.evaluate import evaluate_rollouts
 from mlmd.evaluation.rollout_scores import error_window_frames, rollout_metrics
 from mlmd.observables import (
     accumulators,
@@ -43,7 +43,7 @@ def runs(hcl_morse, hcl_harmonic, rotating_states):
 @pytest.fixture
 def survey(hcl_morse):
     def run(rollout, reference, **changes):
-        return survey_rollouts({"f = 0": rollout}, reference, *arguments(hcl_morse), **keywords(hcl_morse) | changes)
+        return evaluate_rollouts({"f = 0": rollout}, reference, *arguments(hcl_morse), **keywords(hcl_morse) | changes)
 
     return run
 
@@ -73,7 +73,7 @@ def assert_same_scores(ours, theirs):
 @pytest.mark.parametrize("replicas_at_once", [2, 5])
 def test_scores_are_those_of_the_whole(runs, survey, hcl_morse, monkeypatch, frames_at_once, replicas_at_once):
     monkeypatch.setattr(reading, "GROUP_REPLICAS", replicas_at_once)
-    monkeypatch.setattr(reading, "STRETCH_BYTES", frames_at_once * replicas_at_once * 144)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", frames_at_once * replicas_at_once * 144)
     expected = whole(hcl_morse, *runs)
     assert all(abs(value) > 1e-6 for name, value in expected.items() if name != "diverged_replicas")
     assert_same_scores(survey(*runs).scores["f = 0"], expected)
@@ -90,8 +90,8 @@ def test_runs_of_any_length_from_any_frame(runs, survey_of, n_frames, first, str
 def survey_of(hcl_morse):
     def compare(rollout, reference, first, stretch):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reading, "STRETCH_BYTES", stretch * 5 * 144)
-            judged = survey_rollouts(
+            patch.setattr(reading, "CHUNK_BYTES", stretch * 5 * 144)
+            judged = evaluate_rollouts(
                 {"f = 0": rollout}, reference, *arguments(hcl_morse), **keywords(hcl_morse), first=first
             )
         judged_whole = (run.frames(first, len(run)) for run in (rollout, reference))
@@ -104,7 +104,7 @@ def survey_of(hcl_morse):
 @pytest.mark.parametrize("replicas_at_once", [2, 32])
 def test_what_diverged_counts_as_in_the_whole(runs, survey, hcl_morse, monkeypatch, lost, replicas_at_once):
     monkeypatch.setattr(reading, "GROUP_REPLICAS", replicas_at_once)
-    monkeypatch.setattr(reading, "STRETCH_BYTES", 100 * replicas_at_once * 144)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 100 * replicas_at_once * 144)
     rollout = Trajectory(runs[0].steps, runs[0].positions.clone(), runs[0].velocities.clone(), runs[0].kicks)
     for replica, frame in lost.items():
         for tensor in (rollout.positions, rollout.velocities):
@@ -118,7 +118,7 @@ def test_what_diverged_counts_as_in_the_whole(runs, survey, hcl_morse, monkeypat
 
 
 def test_curves_are_those_of_the_whole(runs, survey, hcl_morse, monkeypatch):
-    monkeypatch.setattr(reading, "STRETCH_BYTES", 100 * 5 * 144)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 100 * 5 * 144)
     rollout, reference = runs
     curves = survey(*runs).curves
     (potential,) = arguments(hcl_morse)
@@ -150,7 +150,7 @@ def test_curves_are_those_of_the_whole(runs, survey, hcl_morse, monkeypatch):
 
 def test_energies_in_windows_and_replicas_are_those_of_the_whole(runs, survey, hcl_morse, monkeypatch):
     monkeypatch.setattr(reading, "GROUP_REPLICAS", 2)
-    monkeypatch.setattr(reading, "STRETCH_BYTES", 100 * 2 * 144)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 100 * 2 * 144)
     judged = survey(*runs, first=20)
     curves, (potential,) = judged.curves, arguments(hcl_morse)
     window = error_window_frames(hcl_morse.period_fs, 0.5, 680)
@@ -186,7 +186,7 @@ def test_runs_judged_one_by_one_are_drawn_together(runs, hcl_morse):
     sources = {"shaken": rollout, "true": reference}
 
     def judge(chosen):
-        return survey_rollouts(chosen, reference, *arguments(hcl_morse), **keywords(hcl_morse))
+        return evaluate_rollouts(chosen, reference, *arguments(hcl_morse), **keywords(hcl_morse))
 
     together = judge(sources)
     alone = {name: judge({name: run}) for name, run in sources.items()}
@@ -201,7 +201,7 @@ def test_more_windows_than_fit_a_figure_are_thinned_from_the_end(runs, survey, m
     every = survey(*runs, **short).curves.energy_errors["f = 0"]
     assert len(every[0]) == 31
     monkeypatch.setattr(accumulators, "MAX_WINDOWS", 10)
-    monkeypatch.setattr(reading, "STRETCH_BYTES", 30 * 5 * 144)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 30 * 5 * 144)
     for ours, all_windows in zip(survey(*runs, **short).curves.energy_errors["f = 0"], every, strict=True):
         torch.testing.assert_close(ours, all_windows[..., 2::4], rtol=1e-10, atol=0)
 
@@ -226,7 +226,7 @@ def test_large_samples_of_one_number_are_no_error(monkeypatch):
 
 def test_long_spectra_are_means_over_the_last_segments(runs, survey, monkeypatch):
     monkeypatch.setattr(accumulators, "SEGMENT_FRAMES", 150)
-    monkeypatch.setattr(reading, "STRETCH_BYTES", 70 * 5 * 144)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 70 * 5 * 144)
     curves = survey(*runs).curves
     signal = bond_velocity(runs[0].positions, runs[0].velocities)
     segments = [power_spectrum(signal[:, start : start + 150], 0.5)[1] for start in (100, 250, 400, 550)]
@@ -259,7 +259,7 @@ class Counting:
 
 
 def test_no_more_than_two_stretches_are_in_memory(runs, survey, monkeypatch):
-    monkeypatch.setattr(reading, "STRETCH_BYTES", 10 * 5 * 144)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 10 * 5 * 144)
     for rollout, reference in [[Counting(run) for run in runs]]:
         survey(rollout, reference)
         for source in (rollout, reference):

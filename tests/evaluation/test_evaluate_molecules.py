@@ -10,7 +10,7 @@ from observables.molecules import CARBON_DIOXIDE, DT_FS, WATER, rotations
 from mlmd.errors import CalculatorError, ConfigError
 from mlmd.evaluation import chunked_frames as reading
 from mlmd.evaluation.curves import merge_curves
-from mlmd.evaluation.evaluate import survey_rollouts
+from mlmd.evaluation.evaluate import evaluate_rollouts
 from mlmd.evaluation.per_replica_pass import energies_of
 from mlmd.evaluation.replica_statistics import EnergySampling
 from mlmd.evaluation.rollout_scores import rollout_metrics
@@ -44,7 +44,7 @@ def keywords(molecule):
 
 
 def survey(molecule, run, true, **changes):
-    return survey_rollouts({"f = 0": run}, true, potential, **keywords(molecule) | changes)
+    return evaluate_rollouts({"f = 0": run}, true, potential, **keywords(molecule) | changes)
 
 
 def every_kth(run, *, first, every):
@@ -57,7 +57,7 @@ def every_kth(run, *, first, every):
 @pytest.mark.parametrize("group", [1, 2, 32])
 def test_scores_are_those_of_the_whole(molecule, group, monkeypatch):
     monkeypatch.setattr(reading, "SERIES_BYTES", group * 8 * 500 * molecule.motion.n_modes)
-    monkeypatch.setattr(reading, "STRETCH_BYTES", 100 * 3 * 3 * 3 * 3 * 8)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 100 * 3 * 3 * 3 * 3 * 8)
     run, true = make_runs(molecule)
     expected = rollout_metrics(run, true, potential(run.positions), potential(true.positions), **keywords(molecule))
     ours = survey(molecule, run, true).scores["f = 0"]
@@ -104,7 +104,7 @@ def test_lines_are_kept_for_a_table(molecule):
 def test_runs_judged_one_by_one_have_one_table():
     run, true = make_runs(WATER)
     parts = [
-        survey_rollouts({name: source}, true, potential, **keywords(WATER))
+        evaluate_rollouts({name: source}, true, potential, **keywords(WATER))
         for name, source in (("a", run), ("b", true))
     ]
     lines = merge_curves([part.curves for part in parts]).lines
@@ -125,7 +125,7 @@ def test_a_run_without_survivors_has_no_line():
 @pytest.mark.parametrize("every", [2, 7, 120, 499])
 @pytest.mark.parametrize("frames_at_once", [20, 500])
 def test_energies_of_every_kth_frame_are_those_of_a_run_of_these_frames(every, frames_at_once, monkeypatch):
-    monkeypatch.setattr(reading, "STRETCH_BYTES", frames_at_once * 3 * 3 * 3 * 3 * 8)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", frames_at_once * 3 * 3 * 3 * 3 * 8)
     run, true = make_runs(WATER)
     asked = []
 
@@ -133,7 +133,7 @@ def test_energies_of_every_kth_frame_are_those_of_a_run_of_these_frames(every, f
         asked.append(positions.shape[1])
         return potential(positions)
 
-    judged = survey_rollouts({"f = 0": run}, true, counted, **keywords(WATER), energy_every=every)
+    judged = evaluate_rollouts({"f = 0": run}, true, counted, **keywords(WATER), energy_every=every)
     n_energies = 1 + 499 // every
     assert sum(asked) == 2 * n_energies
     thin = [every_kth(source, first=499 % every, every=every) for source in (run, true)]

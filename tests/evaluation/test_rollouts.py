@@ -32,13 +32,13 @@ def rollouts(predictor, system, initial, *, injections=INJECTIONS, n_steps=N_STE
 @pytest.fixture
 def frames(monkeypatch):
     """Frames of each rollout as they are judged, by schedule, of the last call."""
-    seen, survey = {}, rollouts_module.survey_system
+    seen, survey = {}, rollouts_module.evaluate_system
 
     def look(runs, reference, system, **options):
         seen.update(runs)
         return survey(runs, reference, system, **options)
 
-    monkeypatch.setattr(rollouts_module, "survey_system", look)
+    monkeypatch.setattr(rollouts_module, "evaluate_system", look)
     return seen
 
 
@@ -121,7 +121,7 @@ def test_a_replica_that_diverges_is_reported_and_the_rest_goes_on(
 
 
 def test_no_rollout_is_in_memory_when_the_next_begins(exact, hcl_harmonic, rotating_states, monkeypatch):
-    alive, most, survey = weakref.WeakSet(), [0], rollouts_module.survey_system
+    alive, most, survey = weakref.WeakSet(), [0], rollouts_module.evaluate_system
 
     def count(runs, reference, system, **options):
         gc.collect()
@@ -129,7 +129,7 @@ def test_no_rollout_is_in_memory_when_the_next_begins(exact, hcl_harmonic, rotat
         most[0] = max(most[0], len(alive))
         return survey(runs, reference, system, **options)
 
-    monkeypatch.setattr(rollouts_module, "survey_system", count)
+    monkeypatch.setattr(rollouts_module, "evaluate_system", count)
     _, results = rollouts(exact, hcl_harmonic, rotating_states(hcl_harmonic))
     gc.collect()
     assert (len(results), most[0], len(alive)) == (5, 1, 0)

@@ -19,7 +19,7 @@ SIZE = ("n_replicas=256", "start_step=32", "every=1")
 
 def bound_everything() -> None:
     """What is held at once is made small beside a run of some seconds."""
-    record.PIECE_BYTES = layout._BLOCK_BYTES = reading.STRETCH_BYTES = 2**20
+    record.PIECE_BYTES = layout._BLOCK_BYTES = reading.CHUNK_BYTES = 2**20
     accumulators.EXACT_VALUES, accumulators.SEGMENT_FRAMES = 10_000, 256
     accumulators.N_BINS = 2**10
     rollout.VACF_FS = 50.0

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from mlmd.errors import ConfigError
 from mlmd.observables import (
+    DiatomicMotion,
     MoleculeMotion,
-    PairMotion,
     bond_velocity,
+    internal_motion_of,
     kinetic_energy,
-    motion_of,
     partition_kinetic_energy,
     partition_of_molecule,
 )
@@ -103,8 +103,8 @@ def test_a_diatomic_is_the_special_case(hcl_morse, reference):
     ours = partition_of_molecule(run.positions, run.velocities, masses, heights=heights)
     for part, expected in zip(ours, partition_kinetic_energy(run.positions, run.velocities, masses), strict=True):
         torch.testing.assert_close(part, expected, rtol=1e-10, atol=1e-16)
-    motion = motion_of(hcl_morse)
-    assert isinstance(motion, PairMotion)
+    motion = internal_motion_of(hcl_morse)
+    assert isinstance(motion, DiatomicMotion)
     rate = motion.follow()(run.positions, run.velocities)
     assert torch.equal(rate[..., 0], bond_velocity(run.positions, run.velocities))
 
@@ -144,8 +144,8 @@ def test_many_atoms_without_modes_are_refused(hcl_morse):
     positions = tuple(tuple(row) for row in WATER.reference.tolist())
     bare = System("H2O", WATER.symbols, WATER.masses_u, hcl_morse.hamiltonian, 0.5, 9.0, positions)
     with pytest.raises(ConfigError, match="system H2O has 3 atoms and no normal modes"):
-        motion_of(bare)
-    assert isinstance(motion_of(System(*_fields(bare), modes=WATER.modes)), MoleculeMotion)
+        internal_motion_of(bare)
+    assert isinstance(internal_motion_of(System(*_fields(bare), modes=WATER.modes)), MoleculeMotion)
 
 
 def _fields(system):

@@ -8,7 +8,7 @@ import torch
 from mlmd.observables import line_position_cm1
 from mlmd.observables.spectral_lines import (
     LineShift,
-    SpectraOfLines,
+    LineSpectraAccumulator,
     kinetic_error_worst,
     largest_shift_cm1,
     line_shifts,
@@ -71,7 +71,7 @@ def test_spectra_of_stretches_are_those_of_the_whole():
     run, _, _ = CARBON_DIOXIDE.run(n_frames=300)
     rates = CARBON_DIOXIDE.motion.follow()(run.positions, run.velocities)
     lines = CARBON_DIOXIDE.motion.lines
-    stretched = SpectraOfLines(lines, 300, DT_FS)
+    stretched = LineSpectraAccumulator(lines, 300, DT_FS)
     for replicas in (slice(0, 2), slice(2, 3)):
         for start in range(0, 300, 70):
             stretched.update(rates[replicas, start : start + 70])

@@ -4,7 +4,7 @@ import torch
 from observables.molecules import DT_FS, WATER
 
 from mlmd.evaluation.curves import RolloutCurves
-from mlmd.evaluation.evaluate import survey_rollouts
+from mlmd.evaluation.evaluate import evaluate_rollouts
 
 SHIFTED, EXACT = "f = 0", "f = 0.01"
 
@@ -19,7 +19,7 @@ def water_curves(n_frames: int = 6000) -> RolloutCurves:
     def potential(positions):
         return 1.0 + (positions[..., 1, :] - positions[..., 0, :]).norm(dim=-1)
 
-    return survey_rollouts(
+    return evaluate_rollouts(
         {SHIFTED: shifted, EXACT: true},
         true,
         potential,

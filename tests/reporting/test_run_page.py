@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from mlmd.errors import DataError
 from mlmd.evaluation.curves_file import write_curves
-from mlmd.evaluation.evaluate import survey_rollouts
+from mlmd.evaluation.evaluate import evaluate_rollouts
 from mlmd.files import write_json
 from mlmd.reporting.page import LineChart, Picture, SortableTable
 from mlmd.reporting.run_page import CEILING, MAX_NUMBERS, MAX_POWERS, MAX_WINDOWS, run_page, write_run_page
@@ -24,7 +24,7 @@ def curves(hcl_morse, hcl_harmonic, reference):
     lost = Trajectory(shaken.steps, shaken.positions.clone(), shaken.velocities.clone(), shaken.kicks)
     lost.positions[:2, 1500:] = lost.velocities[:2, 1500:] = math.nan
     lost.velocities[2, 1000:] *= 100
-    return survey_rollouts(
+    return evaluate_rollouts(
         {"<lost>": lost, "exact": true},
         true,
         lambda positions: hcl_morse.hamiltonian.energy_and_forces(positions)[0],
