@@ -16,6 +16,7 @@ from mlmd.ase.predictor import check_atoms, check_positions, load_predictor
 from mlmd.ase.propagation import make_propagator
 from mlmd.errors import ConfigError, MismatchError, PhysicsError
 from mlmd.hamiltonians.method import Array
+from mlmd.io.migrations import ASE_VERSION, VERSION_KEY, migrate_ase
 from mlmd.models import VelocityPredictor
 from mlmd.propagation import DivergenceGuard, Engine, Injection, InjectionSchedule
 
@@ -169,6 +170,7 @@ class MLMD(MolecularDynamics):
         """Everything a restart needs, tensors and plain values."""
         self._begin_where_changed()
         return {
+            VERSION_KEY: ASE_VERSION,
             "predictor": None if self.predictor is None else self.predictor.spec.to_dict(),
             "n_steps": self.nsteps,
             "positions": torch.from_numpy(self.atoms.get_positions()),
@@ -186,6 +188,7 @@ class MLMD(MolecularDynamics):
         Raises:
             MismatchError: it is the state of another predictor.
         """
+        values = migrate_ase(values)
         if values["predictor"] != (None if self.predictor is None else self.predictor.spec.to_dict()):
             raise MismatchError("the restart is that of another predictor: load it with the one that ran")
         self.atoms.set_positions(values["positions"].numpy())

@@ -8,6 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlmd.cli.overrides import first_line
 from mlmd.errors import ConfigError
+from mlmd.io.migrations import CONFIG_VERSION, VERSION_KEY
 from mlmd.sweeps.digest import KEY, digest
 
 
@@ -33,7 +34,7 @@ def job_values(config: DictConfig) -> dict[str, Any]:
         ConfigError: as `resolved`.
     """
     values = resolved(config)
-    values |= {KEY: digest(values)}
+    values |= {VERSION_KEY: CONFIG_VERSION, KEY: digest(values)}
     logger = values.get("logger")
     if isinstance(logger, dict) and "group" in logger and logger["group"] is None:
         logger["group"] = chosen_experiment()

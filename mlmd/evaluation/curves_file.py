@@ -42,6 +42,7 @@ from mlmd.evaluation.curves import (
     shown_wavenumbers,
 )
 from mlmd.files import as_json, require_readable_file, write_text
+from mlmd.io.migrations import require_known_version
 from mlmd.observables.errors import median
 
 FORMAT_VERSION = 1
@@ -146,11 +147,7 @@ def read_curves(path: str | Path) -> dict[str, Any]:
     version = content.get("format_version") if isinstance(content, dict) else None
     if not isinstance(version, int):
         raise DataError(f"cannot read {path}: it is not a curves.json of mlmd")
-    if version > FORMAT_VERSION:
-        raise DataError(
-            f"cannot read {path}: its format version {version} is newer than the {FORMAT_VERSION} that this mlmd "
-            "reads; update mlmd"
-        )
+    require_known_version(version, FORMAT_VERSION, path)
     try:
         _check(content)
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -10,9 +10,7 @@ import torch
 
 from mlmd.errors import DataError
 from mlmd.files import require_readable_file
-
-FORMAT_VERSION = 1
-"""Newest layout of the 'mlmd' entry of a checkpoint that this code reads."""
+from mlmd.io.migrations import VERSION_KEY, migrate_checkpoint
 
 
 def load_checkpoint_file(path: str | Path) -> dict[str, Any]:
@@ -22,7 +20,7 @@ def load_checkpoint_file(path: str | Path) -> dict[str, Any]:
         path: a file written by training; a dict with an entry 'mlmd' that holds its 'format_version'.
 
     Returns:
-        The whole dict.
+        The whole dict, in the present format.
 
     Raises:
         DataError: it is missing, a folder, truncated, altered, holds something other than tensors and plain values
@@ -30,15 +28,10 @@ def load_checkpoint_file(path: str | Path) -> dict[str, Any]:
     """
     checkpoint = load_plain_file(path, kind="mlmd checkpoint")
     entry = checkpoint.get("mlmd") if isinstance(checkpoint, dict) else None
-    version = entry.get("format_version") if isinstance(entry, dict) else None
+    version = entry.get(VERSION_KEY) if isinstance(entry, dict) else None
     if not isinstance(checkpoint, dict) or not isinstance(version, int):
         raise DataError(f"cannot read {path}: not an mlmd checkpoint; give a file that mlmd's training wrote")
-    if version > FORMAT_VERSION:
-        raise DataError(
-            f"cannot read {path}: its format version {version} is newer than the {FORMAT_VERSION} that this mlmd "
-            "reads; update mlmd"
-        )
-    return checkpoint
+    return migrate_checkpoint(checkpoint, source=path)
 
 
 def load_plain_file(path: str | Path, *, kind: str) -> Any:

@@ -14,6 +14,7 @@ import torch
 from mlmd.errors import DataError
 from mlmd.files import as_json, atomic_path, require_readable_file, require_writable_folder
 from mlmd.io.frame_file import FrameFile
+from mlmd.io.migrations import require_known_version
 from mlmd.io.trajectory_layout import FORMAT, FORMAT_VERSION, UNITS, Digest, FrameShape, inconsistency, read_text
 from mlmd.state import Trajectory
 
@@ -194,10 +195,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     with h5py.File(path, "r") as file:
         if "format" not in file.attrs or read_text(file, "format") != FORMAT:
             raise DataError(f"cannot read {path}: not an mlmd trajectory; give a file that mlmd wrote")
-        version = int(file.attrs["format_version"])
-        if version > FORMAT_VERSION:
-            newer = f"its format version {version} is newer than the {FORMAT_VERSION} that this mlmd reads"
-            raise DataError(f"cannot read {path}: {newer}; update mlmd")
+        require_known_version(int(file.attrs["format_version"]), FORMAT_VERSION, path)
         problem = inconsistency(file, path.stat().st_size)
         if problem is not None:
             raise DataError(f"{_damaged(path)} ({problem})")

@@ -18,6 +18,7 @@ from mlmd.errors import DataError
 from mlmd.files import atomic_path, put_in_place, require_writable_folder, unwritable
 from mlmd.io.checkpoint_file import load_plain_file
 from mlmd.io.frame_file import FrameFile
+from mlmd.io.migrations import require_known_version
 from mlmd.io.trajectory_file import read_metadata
 from mlmd.io.trajectory_layout import FrameShape
 from mlmd.state import Trajectory
@@ -140,8 +141,7 @@ class FrameRecorder:
         restart = load_plain_file(self._restart_file, kind="mlmd restart file")
         if not isinstance(restart, dict) or restart.get("mlmd_restart") is None:
             raise DataError(f"cannot read {self._restart_file}: not an mlmd restart file; check the path")
-        if restart["mlmd_restart"] > _FORMAT_VERSION:
-            raise DataError(f"cannot read {self._restart_file}: it was written by a newer mlmd; update mlmd")
+        require_known_version(restart["mlmd_restart"], _FORMAT_VERSION, self._restart_file)
         if restart["identity"] != self._identity:
             raise _of_another_run(self.folder)
         return restart

@@ -53,7 +53,7 @@ class PredictorState:
             (hidden.clone(), cell.clone()),
             None if last is None else last.clone(),
             [part.clone() for part in values["coordinates"]],
-            [part.clone() for part in values.get("past", [])],  # restart files without it have a history of one pair
+            [part.clone() for part in values["past"]],
         )
 
 

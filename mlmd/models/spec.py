@@ -165,11 +165,11 @@ class PredictorSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "PredictorSpec":
         """The specification that ``to_dict`` wrote."""
-        return cls(**values | {name: _to_tuples(values.get(name)) for name in _SEQUENCES})
+        return cls(**values | {name: _to_tuples(values[name]) for name in _SEQUENCES})
 
 
 _SEQUENCES = ("symbols", "masses_u", "reference_A", "modes")
-"""Fields that hold tuples, which are lists in a checkpoint; older ones lack the last two."""
+"""Fields that hold tuples, which are lists in a checkpoint."""
 
 
 def _to_lists(values: Any) -> Any:

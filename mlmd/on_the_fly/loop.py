@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 from mlmd.errors import CalculatorError, ConfigError, PhysicsError
+from mlmd.io.migrations import ON_THE_FLY_VERSION, VERSION_KEY, migrate_on_the_fly
 from mlmd.models import VelocityPredictor
 from mlmd.on_the_fly.backend import Reach, Surroundings
 from mlmd.on_the_fly.cost import Ledger
@@ -270,6 +271,7 @@ class OnTheFly:
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, for a restart file."""
         return {
+            VERSION_KEY: ON_THE_FLY_VERSION,
             "standing": vars(self.standing).copy(),
             "propagator": self.propagator.state_dict(),
             "history": self.history.state_dict(),
@@ -282,6 +284,7 @@ class OnTheFly:
 
     def load_state_dict(self, values: dict[str, Any]) -> None:
         """Go on where ``state_dict`` stopped; the propagator must have been started from any state of that shape."""
+        values = migrate_on_the_fly(values)
         self.standing = Standing(**values["standing"])
         self.history = History.from_state_dict(values["history"])
         self.watch.load_state_dict(values["watch"])

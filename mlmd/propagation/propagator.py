@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mlmd.errors import ConfigError
+from mlmd.io.migrations import RESTART_VERSION, VERSION_KEY, migrate_restart
 from mlmd.models import VelocityPredictor
 from mlmd.propagation.callbacks import HamiltonianStep, Listener
 from mlmd.propagation.divergence import DivergenceGuard
@@ -229,6 +230,7 @@ class Propagator:
         if self.learned is not None:
             self.engine.settle(self.learned)
         return {
+            VERSION_KEY: RESTART_VERSION,
             "step": self.state.step,
             "positions": self.state.positions,
             "velocities": self.state.velocities,
@@ -247,16 +249,15 @@ class Propagator:
 
     def load_state_dict(self, values: dict[str, Any]) -> None:
         """Continue where ``state_dict`` stopped; ``start`` with any state of the same shape must come first."""
-        values = _on_device(values, self.device)
+        values = _on_device(migrate_restart(values, start_step=self.start_step), self.device)
         self._state = MDState(values["step"], values["positions"], values["velocities"])
         self._first_kick = values["first_kick"]
         self._past = list(values["past_kicks"])
         self._kick_square = values["kick_square"]
         self.true.hamiltonian.n_calls = values["n_calls"]
         self.n_warmup_calls = values["n_warmup_calls"]
-        # Older restart files know of no takeover within a run.
-        self._was_handed_over = values.get("was_handed_over", False)
-        self.start_step = values.get("start_step", self.start_step)
+        self._was_handed_over = values["was_handed_over"]
+        self.start_step = values["start_step"]
         if self.learned is not None:
             self.learned.load_state_dict(values["learned"])
         self.injection.schedule.load_state_dict(values["schedule"])

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlmd.io.migrations import VERSION_KEY
+
 KEY = "digest"
 """Under this name the digest stands in the configuration of a run's folder, where a sweep looks for it."""
 
-_WHERE_NOT_WHAT = ("resume", KEY)
+_WHERE_NOT_WHAT = ("resume", VERSION_KEY, KEY)
 
 _N_DIGITS = 16
 """64 bits: among a million runs two share a digest by chance with a probability of 3e-8."""
@@ -18,7 +20,8 @@ _N_DIGITS = 16
 def digest(values: Mapping[str, Any]) -> str:
     """The digest of all that decides a job's results.
 
-    Left out is what says where things lie: the folder to resume and the cache of reference data. A checkpoint counts by
+    Left out are the version of the configuration's format, and what says where things lie: the folder to resume and the
+    cache of reference data. A checkpoint counts by
     its content, so that a file that was moved is the same and one that was overwritten is another. All else counts,
     the seed, the number of threads and the logger included.
 

@@ -7,13 +7,12 @@ from lightning import LightningModule
 from torch import Tensor
 
 from mlmd.data.module import TrajectoryBatch
+from mlmd.io.migrations import CHECKPOINT_VERSION, VERSION_KEY
 from mlmd.models import VelocityPredictor
 from mlmd.observables import VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
 from mlmd.state import Trajectory
 from mlmd.training.loss import SequenceLoss
 from mlmd.training.optimizers import OptimizerPlan
-
-CHECKPOINT_FORMAT = 1
 
 
 class PredictorModule(LightningModule):
@@ -112,7 +111,7 @@ class PredictorModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say in plain values what the checkpoint is, so that it can be used without the code that made it."""
         checkpoint["mlmd"] = {
-            "format_version": CHECKPOINT_FORMAT,
+            VERSION_KEY: CHECKPOINT_VERSION,
             "spec": self.predictor.spec.to_dict(),
             "config": self.config,
         }

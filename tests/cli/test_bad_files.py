@@ -97,7 +97,7 @@ DAMAGES = {
     become_another_pickle: "truncated or not an mlmd checkpoint",
     hide_another_pickle: "it holds something other than tensors and plain values",
     become_somebody_elses: "not an mlmd checkpoint; give a file that mlmd's training wrote",
-    come_from_the_future: "its format version 99 is newer than the 1 that this mlmd reads; update mlmd",
+    come_from_the_future: "its format version 99 is newer than the 2 that this mlmd reads; update mlmd",
     lose_the_specification: "does not hold what an mlmd checkpoint holds",
     lose_the_configuration: "does not hold what an mlmd checkpoint holds ('system')",
     claim_another_variant: "weights are not those of the DuR1 that it says it is",

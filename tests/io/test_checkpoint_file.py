@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from mlmd.errors import DataError
-from mlmd.io.checkpoint_file import FORMAT_VERSION, load_checkpoint_file
+from mlmd.io.checkpoint_file import load_checkpoint_file
+from mlmd.io.migrations import CHECKPOINT_VERSION
 
 
 def _checkpoint(**entry: Any) -> dict[str, Any]:
     return {
         "state_dict": {"w": torch.arange(4096, dtype=torch.float64)},
-        "mlmd": {"format_version": FORMAT_VERSION, "dt_fs": 0.5, "symbols": ["H", "Cl"], **entry},
+        "mlmd": {"format_version": CHECKPOINT_VERSION, "dt_fs": 0.5, "symbols": ["H", "Cl"], **entry},
     }
 
 
@@ -151,7 +152,7 @@ def test_a_torch_file_of_another_program(path: Path, content: Any) -> None:
 
 
 def test_a_newer_format(path: Path) -> None:
-    torch.save(_checkpoint(format_version=FORMAT_VERSION + 1), path)
+    torch.save(_checkpoint(format_version=CHECKPOINT_VERSION + 1), path)
     message = _refusal(path)
-    assert f"its format version {FORMAT_VERSION + 1} is newer" in message
+    assert f"its format version {CHECKPOINT_VERSION + 1} is newer" in message
     assert "update mlmd" in message

@@ -10,7 +10,7 @@ from mlmd.io.run_lock import hold, is_held, require_free
 HOLDER = """
 import sys
 from pathlib import Path
-from mlmd.data.run_lock import hold
+from mlmd.io.run_lock import hold
 owner = type("Owner", (), {})()
 hold(Path(sys.argv[1]), owner=owner)
 print("held", flush=True)

@@ -53,7 +53,7 @@ def _altered_frame(folder: Path) -> None:
         (_without_restart_file, "has no restart file; delete the folder"),
         (_truncated_restart_file, "truncated or not an mlmd restart file"),
         (_other_restart_file, "not an mlmd restart file"),
-        (_newer_restart_file, "written by a newer mlmd; update mlmd"),
+        (_newer_restart_file, "is newer than the 1 that this mlmd reads; update mlmd"),
         (_without_frames, "lacks its 8 frames; delete the folder"),
         (_truncated_frames, r"frames\.h5: it has been altered or is damaged"),
         (_altered_frame, r"frames\.h5: it has been altered or is damaged"),

@@ -15,6 +15,7 @@ from mlmd.decomposition import (
 )
 from mlmd.errors import ConfigError, MismatchError
 from mlmd.hamiltonians import HarmonicBond
+from mlmd.io.migrations import migrate_checkpoint
 from mlmd.models import PredictorSpec
 from mlmd.systems import custom_diatomic, diatomic
 
@@ -127,7 +128,8 @@ def test_specifications_of_before_there_was_a_history_load(make_spec):
     old = make_spec().to_dict()
     assert (old.pop("history"), old.pop("ridge"), old.pop("network")) == (1, 0.0, True)
     assert (old.pop("reference_A"), old.pop("modes")) == (None, None)
-    assert PredictorSpec.from_dict(old) == make_spec()
+    checkpoint = migrate_checkpoint({"mlmd": {"format_version": 1, "spec": old}})
+    assert PredictorSpec.from_dict(checkpoint["mlmd"]["spec"]) == make_spec()
 
 
 def test_its_own_system_is_accepted(make_spec, hcl_harmonic, hcl_morse):

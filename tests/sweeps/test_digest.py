@@ -3,8 +3,8 @@ from mlmd.sweeps import digest
 VALUES = {"seed": 1, "system": {"name": "HCl", "dt_fs": 0.5}, "data": {"cache": "a", "noise": 0.0}, "resume": None}
 
 
-def test_the_order_of_keys_and_where_things_lie_do_not_count():
-    moved = {"resume": "outputs/old", "digest": "0123", **VALUES, "data": {"noise": 0.0, "cache": None}}
+def test_the_order_of_keys_where_things_lie_and_the_format_version_do_not_count():
+    moved = {"resume": "outputs/old", "digest": "0123", "format_version": 9, **VALUES, "data": {"noise": 0.0, "cache": None}}
     assert digest(dict(reversed(moved.items()))) == digest(VALUES)
 
 
