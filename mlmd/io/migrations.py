@@ -180,10 +180,12 @@ def _checkpoint_from_1(entry: Content) -> Content:
 
 def _restart_from_1(state: Content) -> Content:
     """Add what the first restart files did not have: takeover within a run, and longer histories."""
-    state = {"was_handed_over": False} | state
-    if state["learned"] is not None:
-        state["learned"] = {"past": [], **state["learned"]}
-    return state
+    learned = state["learned"]
+    return {
+        "was_handed_over": False,
+        **state,
+        "learned": None if learned is None else {"past": [], **learned},
+    }
 
 
 _CONFIG_STEPS: tuple[Step, ...] = (_config_from_1,)

@@ -4,7 +4,8 @@ VALUES = {"seed": 1, "system": {"name": "HCl", "dt_fs": 0.5}, "data": {"cache": 
 
 
 def test_the_order_of_keys_where_things_lie_and_the_format_version_do_not_count():
-    moved = {"resume": "outputs/old", "digest": "0123", "format_version": 9, **VALUES, "data": {"noise": 0.0, "cache": None}}
+    moved = {"resume": "outputs/old", "digest": "0123", "format_version": 9}
+    moved = {**moved, **VALUES, "data": {"noise": 0.0, "cache": None}}
     assert digest(dict(reversed(moved.items()))) == digest(VALUES)
 
 
