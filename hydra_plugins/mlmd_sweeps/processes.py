@@ -3,12 +3,10 @@
 One that crashes or is killed takes no other with it, its memory and time are its own, and nothing is pickled.
 """
 
-import inspect
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +19,7 @@ from omegaconf import DictConfig
 
 from hydra_plugins.mlmd_sweeps.composing import compose_job, quoted
 from mlmd.cli.launch import BAD_INPUT
+from mlmd.cli.program import job_command
 from mlmd.errors import MlmdError
 
 CONSOLE = "console.log"
@@ -47,8 +46,7 @@ class ProcessLauncher(Launcher):
         self._starter = ThreadPoolExecutor(max_workers=1)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Hydra's: which script to run."""
-        self._script = Path(inspect.getfile(task_function)).resolve()
+        """Hydra's: what to run."""
         self._hydra_context = hydra_context
         self._config = config
 
@@ -76,7 +74,7 @@ class ProcessLauncher(Launcher):
 
     def _run(self, overrides: list[str], number: int) -> JobReturn:
         folder, own = self._compose(overrides, number)
-        command = [sys.executable, "-u", str(self._script), *own]
+        command = [*job_command(self._config.hydra.job.config_name), *own]
         folder.mkdir(parents=True, exist_ok=True)
         console = folder / CONSOLE
         began_at = console.stat().st_size if console.exists() else 0

@@ -1,4 +1,4 @@
-"""``python -m mlmd.cli.dashboard``: the panels of the runs' W&B project, made by a script instead of by hand."""
+"""``mlmd dashboard``: prints the panels of the W&B dashboard, or creates them in a W&B project."""
 
 import argparse
 import os
@@ -20,7 +20,7 @@ WIDTH = 140
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the dashboard, or make it in a W&B project; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mlmd.cli.dashboard", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mlmd dashboard", description=__doc__)
     parser.add_argument("--entity", help="W&B user or team that owns the project")
     parser.add_argument("--project", default="mlmd", help="W&B project (default: mlmd)")
     parser.add_argument("--schedules", nargs="+", default=SCHEDULES, help="injection schedules the runs were judged by")

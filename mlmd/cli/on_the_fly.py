@@ -18,6 +18,7 @@ from mlmd.cli.factories import (
     short_name,
 )
 from mlmd.cli.instantiate import build
+from mlmd.cli.program import typed_command
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.decomposition.domain import check_reach
 from mlmd.errors import CalculatorError, ConfigError, PhysicsError
@@ -99,7 +100,7 @@ def learn_on_the_fly(
         "injection": values["injection"],
         "provenance": files.provenance,
     }
-    go_on = f"python simulate.py resume={files.folder}"
+    go_on = f"{typed_command('simulate')} resume={files.folder}"
     try:
         outcome = store.go(run, initial, metadata)
     except KeyboardInterrupt:

@@ -14,12 +14,10 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mlmd.cli.program import CONF
 from mlmd.errors import ConfigError, DataError, nearest
 from mlmd.files import require_writable_folder, unwritable
 from mlmd.sweeps.extras import require_extra
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
-"""The configuration of the checkout; the root scripts are part of it too."""
 
 
 def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = False) -> None:

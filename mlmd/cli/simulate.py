@@ -23,6 +23,7 @@ from mlmd.cli.factories import (
 )
 from mlmd.cli.instantiate import build
 from mlmd.cli.on_the_fly import learn_on_the_fly
+from mlmd.cli.program import typed_command
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.errors import CalculatorError, ConfigError, DataError
 from mlmd.evaluation.evaluate import RolloutEvaluation
@@ -132,11 +133,11 @@ def simulate(
         with files.tracker(system, predictor, job_type="simulate") as tracker:
             metrics = _run(_Job(values, files, label, propagator, initial, plan, tracker), began=began)
     except KeyboardInterrupt:
-        say(f"interrupted; go on with: python simulate.py resume={files.folder}")
+        say(f"interrupted; go on with: {typed_command('simulate')} resume={files.folder}")
         raise SystemExit(INTERRUPTED) from None
     except CalculatorError as error:
         raise CalculatorError(
-            f"{error} (all up to the last save is kept: python simulate.py resume={files.folder})"
+            f"{error} (all up to the last save is kept: {typed_command('simulate')} resume={files.folder})"
         ) from error
     title = f"{label.title}, {injection_name}"
     write_run_page(files.folder, title=title, lead=label.caption)

@@ -21,6 +21,7 @@ from mlmd.cli.factories import (
     short_name,
 )
 from mlmd.cli.instantiate import build
+from mlmd.cli.program import typed_command
 from mlmd.data.external.file_plan import FilePlan
 from mlmd.data.external.user_data import own_data
 from mlmd.data.generation import draw_initial, reference_data
@@ -130,7 +131,7 @@ def train(values: Values, *, folder: str, overrides: list[str], began: float | N
                 )
                 stage, retrained = rounds.run(Stage(trainer, module, data))
             except SystemExit:  # what Lightning makes of an interruption, after it has closed its files
-                say(f"interrupted; go on with: python train.py resume={files.folder}")
+                say(f"interrupted; go on with: {typed_command('train')} resume={files.folder}")
                 raise
             trainer, module = stage.trainer, stage.module
             metrics = retrained | _test(stage, files)

@@ -13,7 +13,7 @@ import torch
 
 import mlmd
 from mlmd.cli.job import resolved
-from mlmd.cli.overrides import CONF
+from mlmd.cli.program import CONF
 
 ROOT = Path(mlmd.__file__).parents[1]
 FAST = ("experiment=fast", "logger=csv", "data.cache=null")

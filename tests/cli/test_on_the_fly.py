@@ -173,7 +173,7 @@ def test_forces_that_cannot_be_had_stop_a_run_with_everything_saved(tmp_path, le
     with planted(refuse, first_call=240, last_call=240), pytest.raises(CalculatorError) as refused:
         learn(folder)
     assert str(refused.value).startswith("B3LYP/def2-SVP does not converge in 50 iterations (near step ")
-    assert str(refused.value).endswith(f"python simulate.py resume={folder})")
+    assert str(refused.value).endswith(f"mlmd simulate resume={folder})")
     assert "\n" not in str(refused.value)
     go_on(folder)
     assert judged(folder) == judged(learned)

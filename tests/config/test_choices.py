@@ -12,7 +12,7 @@ from hydra.core.plugins import Plugins
 
 from mlmd.cli.factories import check_device, make_injections, make_predictor, model_name
 from mlmd.cli.instantiate import build
-from mlmd.cli.overrides import CONF
+from mlmd.cli.program import CONF
 from mlmd.data.generation import DataPlan
 from mlmd.data.module import BatchPlan
 from mlmd.errors import ConfigError

@@ -13,7 +13,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from mlmd.cli.job import resolved
-from mlmd.cli.overrides import CONF
+from mlmd.cli.program import CONF
 
 GROUPS = ("hamiltonian", "regime", "memory", "model", "data", "loss", "optimizer", "trainer", "rollout", "selection")
 CHOICES = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in (*GROUPS, "logger")}

@@ -11,7 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mlmd.cli.job import job_values
-from mlmd.cli.overrides import CONF, check_overrides
+from mlmd.cli.overrides import check_overrides
+from mlmd.cli.program import CONF
 from mlmd.errors import ConfigError
 
 SWEEP: dict[str, Any] = yaml.safe_load((ROOT / "experiments" / "wandb_sweep.yaml").read_text())

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from cli.running import ROOT, compose
 
-from mlmd.cli.overrides import CONF
+from mlmd.cli.program import CONF
 
 FOLDER = "experiments/own_molecule"
 PAGE = (ROOT / FOLDER / "README.md").read_text(encoding="utf-8")

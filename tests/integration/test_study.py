@@ -10,7 +10,7 @@ from cli.running import ROOT
 from experiments.study.registry import EXPERIMENTS
 from experiments.study.results import fill_readme, write_csv
 from experiments.study.sweeps import Sweep
-from mlmd.cli.overrides import CONF
+from mlmd.cli.program import CONF
 
 NAMES = [experiment.name for experiment in EXPERIMENTS]
 

@@ -27,7 +27,7 @@ from stopwatch import Stopwatch
 
 from mlmd.cli import train as command
 from mlmd.cli.job import resolved
-from mlmd.cli.overrides import CONF
+from mlmd.cli.program import CONF
 from mlmd.data.sequences import SequenceBatches
 from mlmd.models import CarriedMemory
 from mlmd.training import PredictorModule, RolloutValidation, SequenceLoss

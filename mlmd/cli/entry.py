@@ -1,0 +1,69 @@
+"""The common entry of ``python train.py``, ``python simulate.py``, ``mlmd train`` and ``mlmd simulate``."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlmd.cli.program import CONF
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def run(command: str, arguments: Sequence[str] | None = None) -> None:
+    """Compose the configuration of a command line and run the command; heavy packages are imported in between.
+
+    Args:
+        command: ``train`` or ``simulate``, the name of the primary configuration.
+        arguments: overrides and Hydra's options; those of the process if not given.
+    """
+    began = time.perf_counter()
+    import hydra
+
+    from mlmd.cli.job import job_values
+    from mlmd.cli.launch import in_sweep, launch, one_line_errors, set_environment
+
+    argv = sys.argv
+    if arguments is not None:
+        sys.argv = [argv[0], *arguments]  # Hydra reads its options from there
+
+    @hydra.main(version_base="1.3", config_path=str(CONF), config_name=command)
+    def main(config: "DictConfig") -> None:
+        sys.argv = argv  # Lightning starts the other processes of a distributed run with it
+        with one_line_errors():
+            values = job_values(config)
+            set_environment(values["threads"])
+            # A process that sweeps began before this job.
+            perform(command, values, began=None if in_sweep() else began)
+
+    launch(main, config_name=command)
+
+
+def perform(command: str, values: Mapping[str, Any], *, began: float | None = None) -> dict[str, float]:
+    """Run a command whose configuration is composed and stands in `HydraConfig`.
+
+    Args:
+        command: ``train`` or ``simulate``.
+        values: the resolved configuration.
+        began: `time.perf_counter` at the start of the command; now if not given.
+
+    Returns:
+        The content of ``metrics.json``.
+
+    Raises:
+        MlmdError: a setting, a file or a calculation is at fault.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    from mlmd.cli.job import job_overrides
+
+    runtime, overrides = HydraConfig.get().runtime, job_overrides()
+    if command == "train":
+        from mlmd.cli.train import train
+
+        return train(values, began=began, folder=runtime.output_dir, overrides=overrides)
+    from mlmd.cli.simulate import simulate
+
+    injection_name = runtime.choices["injection"]
+    return simulate(values, began=began, folder=runtime.output_dir, overrides=overrides, injection_name=injection_name)
