@@ -52,6 +52,7 @@ class RunSettings(Settings):
     engine: Component = Field(description="what advances the steps between two injections")
     logger: LoggerSettings = Field(description="experiment trackers; the csv log is always written")
     digest: str | None = Field(default=None, description="digest of the configuration, by which a sweep finds a run")
+    format_version: int | None = Field(default=None, description="version of the stored configuration")
 
 
 class MemorySettings(Settings):
