@@ -1,11 +1,11 @@
-"""What a user can meet: errors that say in one line what was wrong, where, and what to do."""
+"""Errors that a user can cause. Each message states in one line what was wrong, where, and what to do."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class MlmdError(Exception):
-    """Base of every error a user can cause; the command line prints it as one line and exits with code 2."""
+    """Base of every error that a user can cause; the command line prints it as one line and exits with code 2."""
 
 
 class ConfigError(MlmdError):
@@ -17,19 +17,19 @@ class DataError(MlmdError):
 
 
 class MismatchError(MlmdError):
-    """A predictor was given a system, time step or variant it was not trained for."""
+    """A predictor was given a system, time step or variant for which it was not trained."""
 
 
 class CalculatorError(MlmdError):
-    """Forces cannot be had: a calculation does not converge, or gives what are no numbers."""
+    """Forces could not be calculated: the calculation did not converge, or its result is not finite."""
 
 
 class PhysicsError(MlmdError):
-    """A molecule has left what its description holds for: it dissociates, rearranges, or its frame is lost."""
+    """A molecule has left the range where its description is valid: it dissociates or loses its frame."""
 
 
 def nearest(name: str, known: Iterable[str], *, n_offered: int = 3) -> str:
-    """Words that offer the nearest known names, for the end of an error message.
+    """A suggestion of the nearest known names, for the end of an error message.
 
     >>> nearest("HCL", ["HCl", "HF", "I2"])
     "did you mean 'HCl'?"

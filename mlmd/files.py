@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and one-line errors when a disk refuses them."""
+"""Writes files atomically, and turns errors of the operating system into one-line messages."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ from mlmd.errors import DataError
 
 _TEMPORARY_SUFFIX = ".tmp"
 
-# What the operating system says, in words that tell the user what to do.
+# Reason and remedy by error number of the operating system.
 _REASONS = {
     errno.ENOSPC: "no space is left on the disk; free some or choose another folder",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
@@ -39,62 +39,74 @@ def unwritable(path: str | Path, error: OSError) -> DataError:
     >>> str(unwritable("runs/a.h5", OSError(errno.ENOSPC, "")))
     'cannot write runs/a.h5: no space is left on the disk; free some or choose another folder'
     """
-    spoken = " ".join((error.strerror or str(error)).split())
-    reason = _REASONS.get(error.errno or 0, f"{spoken}; choose another folder")
+    description = " ".join((error.strerror or str(error)).split())
+    reason = _REASONS.get(error.errno or 0, f"{description}; choose another folder")
     return DataError(f"cannot write {path}: {reason}")
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that takes its place when the block ends without an error.
+def writing(path: str | Path) -> Iterator[None]:
+    """Turn an error of the operating system inside the block into the one-line error for ``path``.
 
-    The bytes are on the disk (fsync) before the name changes, so that whoever reads ``path``, also after a crash, finds
-    the old file or the new one and never a part. Missing folders are created.
+    Raises:
+        DataError: the block raised an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that replaces it when the block ends without an error.
+
+    The bytes are on the disk (fsync) before the file is renamed. A reader of ``path`` therefore finds the old file or
+    the new one, never a part, also after a crash. Missing folders are created.
 
     Args:
         path: the file to write.
 
     Yields:
-        The path that the block has to write to; it is in the same folder, starts with a dot and names the process.
+        The temporary path to write to. It is in the same folder and starts with a dot.
 
     Raises:
         DataError: the operating system refused a write; the message names ``path`` and the reason.
     """
     target = Path(path)
-    # The random part keeps threads of one process apart.
+    # The random part separates threads of one process.
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        put_in_place(temporary, target)
-    except OSError as error:
-        raise unwritable(target, error) from error
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            put_in_place(temporary, target)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def put_in_place(source: Path, target: Path) -> None:
-    """Give a finished file its name once its bytes are on the disk (fsync).
+    """Rename a finished file after its bytes have reached the disk (fsync).
 
     Raises:
-        OSError: the operating system refused it.
+        OSError: it cannot be synced or renamed.
     """
     _sync(source)
     source.replace(target)
-    # Some network file systems cannot sync a folder; the file itself is safe by now.
+    # Some network file systems cannot sync a folder; the file itself is on the disk already.
     with contextlib.suppress(OSError):
         _sync(target.parent)
 
 
 def remove_temporaries(path: str | Path) -> None:
-    """Remove what killed processes left behind of ``path``; for files that one process at a time writes."""
+    """Remove temporary files of ``path`` that killed processes left; only one process may write ``path`` at a time."""
     target = Path(path)
     if not target.parent.is_dir():
         return
-    for left_behind in target.parent.iterdir():
-        if left_behind.name.startswith(f".{target.name}.") and left_behind.name.endswith(_TEMPORARY_SUFFIX):
-            left_behind.unlink(missing_ok=True)
+    for leftover in target.parent.iterdir():
+        if leftover.name.startswith(f".{target.name}.") and leftover.name.endswith(_TEMPORARY_SUFFIX):
+            leftover.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -112,15 +124,15 @@ def write_json(path: str | Path, mapping: Mapping[str, Any]) -> None:
 
     Raises:
         DataError: it cannot be written.
-        TypeError: it holds something that JSON has no word for; nothing is written then.
+        TypeError: a value has no form in JSON; nothing is written then.
     """
     write_text(path, json.dumps(as_json(mapping), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def as_json(value: Any) -> Any:
-    """The value with its containers and numbers made those that JSON knows; non-finite numbers become None.
+    """The value with containers and numbers converted to those of JSON; non-finite numbers become None.
 
-    JSON has no NaN, and most readers refuse a file that holds one.
+    JSON has no NaN, and most readers reject a file that contains one.
 
     >>> as_json({"mae": float("nan"), "shape": (2, 3)})
     {'mae': None, 'shape': [2, 3]}
@@ -140,7 +152,7 @@ def as_json(value: Any) -> Any:
 
 
 def require_writable_folder(path: str | Path) -> Path:
-    """Create the folder if need be and prove by a small file that it takes data, before hours are spent on a run.
+    """Create the folder if it is missing and check with a small file that it can be written, before a long run starts.
 
     Args:
         path: the folder.
@@ -152,25 +164,23 @@ def require_writable_folder(path: str | Path) -> Path:
         DataError: it is read-only, full, forbidden, or not a folder.
     """
     folder = Path(path)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        # A file without a name: nothing is left behind, even by a killed process.
+        # The file has no name, so a killed process leaves nothing.
         with tempfile.TemporaryFile(dir=folder) as probe:
-            # One block: a full disk still takes an empty file.
+            # One block, because a full disk still accepts an empty file.
             probe.write(bytes(4096))
             probe.flush()
             os.fsync(probe.fileno())
-    except OSError as error:
-        raise unwritable(folder, error) from error
     return folder
 
 
 def require_readable_file(path: str | Path, *, kind: str) -> None:
-    """Refuse what cannot be opened as a file.
+    """Check that a file can be opened for reading.
 
     Args:
         path: the file.
-        kind: what it should be, for the error, such as 'mlmd checkpoint'.
+        kind: expected kind of file, for the error, such as 'mlmd checkpoint'.
 
     Raises:
         DataError: it is missing, a folder or forbidden.
@@ -179,7 +189,7 @@ def require_readable_file(path: str | Path, *, kind: str) -> None:
         with Path(path).open("rb"):
             pass
     except IsADirectoryError as error:
-        raise DataError(f"cannot read {path}: it is a folder, not an {kind}; give the file inside it") from error
+        raise DataError(f"cannot read {path}: it is a folder; give the {kind} inside it") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(f"cannot read {path}: there is no such file; check the path") from error
     except OSError as error:
@@ -187,16 +197,16 @@ def require_readable_file(path: str | Path, *, kind: str) -> None:
 
 
 class ErrorKeepingFile(io.FileIO):
-    """A file that keeps the first refusal of a write for later instead of raising it, and drops what comes after.
+    """A file that stores the first error of a write instead of raising it, and drops all later writes.
 
-    For libraries that do not survive a refusal: HDF5 may end the process with a bus error when a disk is full. Whoever
-    hands the file to one has to call `raise_kept` when the library is done with it, and may do so before.
+    It is meant for libraries that do not survive a failed write: HDF5 may end the process with a bus error when a disk
+    is full. The caller has to call `raise_kept` when the library has closed the file, and may call it before.
     """
 
     kept: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Write all of the data; count it as written also when it is refused."""
+        """Write all of the data; the number of bytes is returned even if the write failed."""
         left = memoryview(data).cast("B")
         n_bytes = len(left)
         try:
@@ -216,13 +226,13 @@ class ErrorKeepingFile(io.FileIO):
         return self.tell() if size is None else size
 
     def raise_kept(self) -> None:
-        """Raise the first refusal, if there was one."""
+        """Raise the first error, if there was one."""
         if self.kept is not None:
             raise self.kept
 
 
 def _sync(path: Path) -> None:
-    """Wait until the file or folder is on the disk."""
+    """Wait until the file or folder has reached the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,8 @@
-"""The state that a step advances, and the trajectory that a run leaves.
+"""The state that an MD step advances, and the trajectory that a run produces.
 
-Leapfrog bookkeeping: at step n the state holds the positions r_n and the half-step velocities v_{n-1/2}. The kick u_n
-makes v_{n+1/2}, the drift makes r_{n+1}. The on-step velocity, for energies, is v_n = v_{n-1/2} + u_n / 2.
+The integrator is velocity Verlet in its leapfrog form. At step n the state holds the positions r_n and the half-step
+velocities v_{n-1/2}. The kick u_n gives v_{n+1/2} = v_{n-1/2} + u_n, and the drift gives r_{n+1} = r_n + dt v_{n+1/2}.
+Energies use the on-step velocity v_n = v_{n-1/2} + u_n / 2.
 """
 
 from dataclasses import dataclass
@@ -62,16 +63,16 @@ class Trajectory:
 
     @property
     def velocities_before(self) -> Tensor:
-        """v_{n-1/2} of every frame, the velocities that a predictor reads, A/fs."""
+        """v_{n-1/2} of every frame, the velocities that a predictor receives, A/fs."""
         return self.velocities - 0.5 * self.kicks
 
     @property
     def velocities_after(self) -> Tensor:
-        """v_{n+1/2} of every frame, the velocities that a predictor is to find, A/fs."""
+        """v_{n+1/2} of every frame, the velocities that a predictor should predict, A/fs."""
         return self.velocities + 0.5 * self.kicks
 
     def frames(self, start: int, stop: int, replicas: slice = slice(None)) -> "Trajectory":
-        """The frames start <= i < stop of some replicas, as views."""
+        """The frames start <= i < stop of the selected replicas, as views."""
         return Trajectory(
             self.steps[start:stop],
             self.positions[replicas, start:stop],
@@ -80,7 +81,7 @@ class Trajectory:
         )
 
     def thinned(self, every: int) -> "Trajectory":
-        """The frames of steps that are divisible by ``every``."""
+        """The frames whose step is divisible by ``every``."""
         if every == 1:
             return self
         kept = self.steps % every == 0
@@ -94,7 +95,7 @@ class Trajectory:
 
 
 class FrameSource(Protocol):
-    """Frames that are taken stretch by stretch: a `Trajectory`, or a file that is too large to be one."""
+    """Frames that are read in chunks: a `Trajectory` in memory, or a trajectory file of any size."""
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -106,5 +107,5 @@ class FrameSource(Protocol):
         ...
 
     def frames(self, start: int, stop: int, replicas: slice = ...) -> Trajectory:
-        """The frames start <= i < stop of some replicas."""
+        """The frames start <= i < stop of the selected replicas."""
         ...

@@ -1,7 +1,8 @@
-"""Units of the project and the constants that join them (CODATA 2018).
+"""Units of the project and the constants that relate them (CODATA 2018).
 
-Length angstrom, time fs, mass u, energy eV, temperature K; velocity A/fs, force eV/A. A force becomes an acceleration
-through ``ACCELERATION``, so a kinetic energy in eV is ``0.5 * m * v**2 / ACCELERATION``.
+Lengths are in angstrom, times in fs, masses in u, energies in eV, temperatures in K, velocities in A/fs and forces in
+eV/A. ``ACCELERATION`` converts a force per mass to an acceleration: a = ACCELERATION * F / m. A kinetic energy in eV is
+therefore 0.5 * m * v**2 / ACCELERATION.
 """
 
 ACCELERATION = 9.648533212e-3
@@ -11,7 +12,7 @@ BOLTZMANN_EV_PER_K = 8.617333262e-5
 """Boltzmann constant, eV/K."""
 
 SPEED_OF_LIGHT_CM_PER_FS = 2.99792458e-5
-"""Speed of light, cm/fs: a line at nu cm^-1 has the frequency nu * c in 1/fs."""
+"""Speed of light, cm/fs; a spectral line at nu cm^-1 has the frequency nu * c in 1/fs."""
 
 HARTREE_EV = 27.211386245988
 """Atomic unit of energy, eV."""

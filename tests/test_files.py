@@ -192,11 +192,11 @@ def test_require_writable_folder_refuses_a_forbidden_one(tmp_path: Path) -> None
     tmp_path.chmod(0o700)
 
 
-def test_require_readable_file_says_what_is_wrong(tmp_path: Path) -> None:
+def test_require_readable_file_names_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     require_readable_file(tmp_path / "file", kind="mlmd thing")
     for path, words in [
-        (tmp_path, "it is a folder, not an mlmd thing; give the file"),
+        (tmp_path, "it is a folder; give the mlmd thing inside it"),
         (tmp_path / "none", "there is no such file; check the path"),
         (tmp_path / "file" / "below", "there is no such file; check the path"),
         (tmp_path / ("x" * 300), "File name too long; check that you may read it"),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mlmd.errors import ConfigError
-from mlmd.io.trajectory_file import cached_trajectory
+from mlmd.io.trajectory_cache import cached_trajectory
 from mlmd.propagation import reference_propagator
 from mlmd.state import Trajectory
 from mlmd.systems import Regime, System, method_values

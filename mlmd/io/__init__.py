@@ -1,1 +1,1 @@
-"""Files and folders: checkpoints, trajectories, run folders, and what proves that they are whole."""
+"""Files and folders: checkpoints, trajectories and run folders, written atomically and verified when read."""

@@ -1,4 +1,4 @@
-"""Checkpoint files from anywhere: checked first, then loaded as tensors and plain values only."""
+"""Loads checkpoint files: checksums are verified first, and only tensors and plain values are accepted."""
 
 import pickle
 import warnings
@@ -17,14 +17,14 @@ def load_checkpoint_file(path: str | Path) -> dict[str, Any]:
     """Load an mlmd checkpoint onto the CPU.
 
     Args:
-        path: a file written by training; a dict with an entry 'mlmd' that holds its 'format_version'.
+        path: a file written by training; a dict with an entry "mlmd" that holds its "format_version".
 
     Returns:
-        The whole dict, in the present format.
+        The content of the file in the present format, see `mlmd.io.migrations`.
 
     Raises:
-        DataError: it is missing, a folder, truncated, altered, holds something other than tensors and plain values
-            (which is then not run), is not an mlmd checkpoint, or was written by a newer mlmd.
+        DataError: the file is missing, a folder, truncated or altered, is not an mlmd checkpoint, was written by a
+            newer mlmd, or holds something other than tensors and plain values, which is then not executed.
     """
     checkpoint = load_plain_file(path, kind="mlmd checkpoint")
     entry = checkpoint.get("mlmd") if isinstance(checkpoint, dict) else None
@@ -35,20 +35,21 @@ def load_checkpoint_file(path: str | Path) -> dict[str, Any]:
 
 
 def load_plain_file(path: str | Path, *, kind: str) -> Any:
-    """Load a file of torch.save onto the CPU after its checksums have been verified.
+    """Load a file written by ``torch.save`` onto the CPU after its checksums have been verified.
 
     Args:
         path: the file.
-        kind: what it should be, for the error, such as 'mlmd checkpoint'.
+        kind: expected kind of file, for the error, such as 'mlmd checkpoint'.
 
     Raises:
-        DataError: it is missing, a folder, truncated, altered, or holds something other than tensors and plain values.
+        DataError: the file is missing, a folder, truncated or altered, or holds something other than tensors and plain
+            values.
     """
     path = Path(path)
     _require_intact_zip(path, kind=kind)
     try:
         with warnings.catch_warnings():
-            # torch warns about a TorchScript archive before it refuses it; the refusal is enough.
+            # torch warns about a TorchScript archive before it raises an error; the error is enough.
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -57,19 +58,19 @@ def load_plain_file(path: str | Path, *, kind: str) -> Any:
             "not unpickled"
         ) from error
     except Exception as error:
-        # An archive with valid checksums that torch cannot read, such as a zip of photographs, fails in many ways.
+        # Torch raises many kinds of errors on a valid zip archive that is not one of its files.
         raise DataError(f"cannot read {path}: it is a zip archive but not an {kind}; check the path") from error
 
 
 def _require_intact_zip(path: Path, *, kind: str) -> None:
-    """Refuse what is not a zip archive, the container of torch.save, or fails its checksums."""
+    """Raise an error unless the file is a zip archive, the container of ``torch.save``, with correct checksums."""
     require_readable_file(path, kind=kind)
     try:
         if not zipfile.is_zipfile(path):
             raise DataError(f"cannot read {path}: it is truncated or not an {kind}; copy it again or check the path")
         with zipfile.ZipFile(path) as archive:
-            # torch itself does not compare the checksums of tensors.
-            damaged = archive.testzip()  # NotImplementedError: a compression that only a damaged header names
+            # torch itself does not verify the checksums of tensors.
+            damaged = archive.testzip()  # NotImplementedError: a damaged header names an unknown compression
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}; check that you may read it") from error
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:

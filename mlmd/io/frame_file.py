@@ -1,8 +1,8 @@
-"""A trajectory file in the making: frames go to their places as they come, HDF5's structure around them at the end.
+"""A trajectory file under construction: frames are written at their final offsets, the HDF5 structure at the end.
 
-Only the frames are written while a run goes on, each once, and nothing of HDF5 is open that a kill could leave in
-pieces. The structure depends on the shape, the metadata and the digest alone; it is made beside the frames in a file
-with holes in their place, and copied around them.
+During a run only frames are written, each once, and no HDF5 file is open that a kill could leave incomplete. The HDF5
+structure depends on the shape, the metadata and the digest alone. It is made in a separate file with holes in place of
+the frames, and copied around them.
 """
 
 import io
@@ -21,17 +21,17 @@ from mlmd.state import Trajectory
 
 
 class FrameFile:
-    """Takes the frames of a trajectory file in order.
+    """Writes the frames of a trajectory file in order.
 
     Args:
-        path: the file; made if it is missing, else what was written there before is kept.
-        shape: size of the whole trajectory.
+        path: the file; created if it is missing, otherwise its content is kept.
+        shape: size of the complete trajectory.
 
     Attributes:
         n_written: frames written so far.
 
     Raises:
-        OSError: it cannot be written; so do all methods.
+        OSError: the file cannot be written; all methods raise it as well.
     """
 
     def __init__(self, path: Path, shape: FrameShape) -> None:
@@ -54,14 +54,14 @@ class FrameFile:
         """Write the frames that follow those written so far.
 
         Raises:
-            DataError: they do not fit the announced shape.
+            DataError: they do not fit the shape of the file.
         """
         if FrameShape.of(chunk, self.shape.n_frames) != self.shape:
             raise DataError(
                 f"cannot write {self.path}: replicas or atoms change at frame {self.n_written}; write one run per file"
             )
         if self.n_written + len(chunk) > self.shape.n_frames:
-            raise DataError(f"cannot write {self.path}: more frames came than the {self.shape.n_frames} announced")
+            raise DataError(f"cannot write {self.path}: there are more frames than the {self.shape.n_frames} announced")
         with self._open() as file:
             for name in UNITS:
                 file.seek(self._offsets[name] + self.n_written * self.shape.frame_bytes(name))
@@ -72,16 +72,20 @@ class FrameFile:
         self.n_written += len(chunk)
 
     def sync(self) -> str:
-        """Wait until the frames are on the disk; the hashes of what was written so far."""
+        """Wait until the frames are on the disk; returns the hashes of all frames written so far."""
         with self._open() as file:
             os.fsync(file.fileno())
         return self._digest.so_far()
 
-    def go_on_after(self, n_frames: int, hashes: str) -> None:
-        """Take up a file that holds so many frames already.
+    def continue_after(self, n_frames: int, hashes: str) -> None:
+        """Continue a file that holds ``n_frames`` frames already.
+
+        Args:
+            n_frames: number of frames in the file.
+            hashes: of these frames, as `sync` returned them.
 
         Raises:
-            DataError: they are not those that `sync` spoke of.
+            DataError: the frames in the file have other hashes.
         """
         digest = Digest()
         with self.path.open("rb") as written:
@@ -97,10 +101,10 @@ class FrameFile:
         self._digest, self.n_written = digest, n_frames
 
     def finish(self, metadata: Mapping[str, Any]) -> str:
-        """Make it a trajectory file.
+        """Complete the trajectory file.
 
         Args:
-            metadata: what JSON can hold.
+            metadata: values that JSON can hold.
 
         Returns:
             The digest of content and metadata, as stored in the file.
@@ -109,8 +113,8 @@ class FrameFile:
             DataError: frames are missing.
         """
         if self.n_written != self.shape.n_frames:
-            announced = f"{self.n_written} frames came instead of the {self.shape.n_frames} announced"
-            raise DataError(f"cannot write {self.path}: {announced}")
+            found = f"it has {self.n_written} frames instead of the {self.shape.n_frames} announced"
+            raise DataError(f"cannot write {self.path}: {found}")
         text = json.dumps(as_json(metadata), ensure_ascii=False)
         try:
             offsets, sha256 = write_structure(self._beside, self.shape, metadata_text=text, digest=self._digest)
@@ -128,11 +132,11 @@ class FrameFile:
         return sha256
 
     def _open(self) -> io.FileIO:
-        # Unbuffered: after a refusal nothing is left that closing would try to write once more.
+        # Unbuffered, so that closing after a failed write does not try to write the rest again.
         return self.path.open("r+b", buffering=0)
 
     def _around_frames(self, n_bytes: int) -> Iterator[tuple[int, int]]:
-        """The stretches of the file that hold no frames."""
+        """The byte ranges of the file that hold no frames."""
         at = 0
         for name, offset in sorted(self._offsets.items(), key=lambda item: item[1]):
             held = self.shape.n_frames * self.shape.frame_bytes(name)

@@ -1,4 +1,4 @@
-"""Where a result comes from: code, libraries, machine, seed and command, as plain values to store beside it."""
+"""Collects what is needed to repeat a run: code, libraries, machine, seed and command, as plain values."""
 
 import functools
 import os
@@ -16,12 +16,12 @@ _GIT_TIMEOUT_S = 5.0
 
 
 def provenance(*, seed: int | None, command: str | Sequence[str]) -> dict[str, str | int | None]:
-    """What has to be known to repeat a run; call it when the run starts.
+    """The provenance of a run; call it when the run starts.
 
-    Nothing is imported for it, versions are read from the installed packages' metadata.
+    Versions are read from the metadata of the installed packages, so no package is imported.
 
     Args:
-        seed: seed of the run, None where nothing is random.
+        seed: seed of the run; None if nothing is random.
         command: command line, as text or as the list of its words.
 
     Returns:
@@ -45,14 +45,14 @@ def provenance(*, seed: int | None, command: str | Sequence[str]) -> dict[str, s
 
 @functools.cache
 def code_version() -> str:
-    """``git describe --always --dirty`` of the checkout that holds the package; the version where there is none."""
+    """``git describe --always --dirty`` of the checkout that contains the package; without one, the version of mlmd."""
     checkout = Path(mlmd.__file__).resolve().parent.parent
-    # An installed copy may lie inside somebody else's repository, whose commit would be the wrong answer.
+    # An installed copy may lie inside another repository, whose commit would be wrong.
     if not (checkout / ".git").exists():
         return mlmd.__version__
-    # GIT_DIR and the like, set inside git hooks, would point to another repository.
+    # Variables such as GIT_DIR, which git sets inside its hooks, would point to another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    # --dirty refreshes the index; it must not do so under a lock that a commit in progress waits for.
+    # --dirty refreshes the index; without optional locks it cannot disturb a commit in progress.
     environment["GIT_OPTIONAL_LOCKS"] = "0"
     try:
         described = subprocess.run(
@@ -70,7 +70,7 @@ def code_version() -> str:
 
 
 def _installed(package: str) -> str | None:
-    """Version of an installed package, None where it is not installed."""
+    """Version of an installed package; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Who writes into a run's folder: a lock that a process holds while it lives and that dies with it, however it dies."""
+"""A lock on a run folder: only one process writes into it, and the lock ends with that process even if it is killed."""
 
 import errno
 import fcntl
@@ -10,18 +10,18 @@ from typing import Any
 from mlmd.errors import DataError
 
 LOCKED_FILE = "provenance.json"
-"""Of a run's folder: written once at the start and not replaced while the run goes on."""
+"""File of the run folder that carries the lock: it is written once, at the start, and not replaced during the run."""
 
 
 def hold(folder: Path, *, owner: Any) -> None:
-    """Hold a run's folder until ``owner`` is collected or the process ends, killed or not.
+    """Lock a run folder until ``owner`` is garbage-collected or the process ends.
 
-    A POSIX record lock: it needs no file of its own, works between the nodes of a cluster where the file system
-    supports locks, and leaves nothing behind. Where locks are not supported, nothing is held.
+    The lock is a POSIX record lock. It needs no file of its own, works between the nodes of a cluster if the file
+    system supports locks, and leaves no file. If locks are not supported, nothing is locked.
 
     Args:
-        folder: of a run that has begun.
-        owner: who writes into it.
+        folder: folder of a run that has started.
+        owner: object that writes into it.
 
     Raises:
         DataError: another process writes into it.
@@ -36,7 +36,7 @@ def hold(folder: Path, *, owner: Any) -> None:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether another process writes into a run's folder now; not for a folder that this process itself holds."""
+    """Whether another process has locked a run folder; not valid for a folder that this process itself has locked."""
     descriptor = _open(folder)
     if descriptor is None:
         return False
@@ -47,7 +47,7 @@ def is_held(folder: Path) -> bool:
 
 
 def require_free(folder: Path) -> None:
-    """Refuse a folder that another process writes into, before anything in it is overwritten.
+    """Raise an error if another process writes into the folder, before anything in it is overwritten.
 
     Raises:
         DataError: another process writes into it.
@@ -64,7 +64,7 @@ def _open(folder: Path) -> int | None:
 
 
 def _lock(descriptor: int) -> bool:
-    """Whether the lock is ours; also where there are no locks."""
+    """Whether this process got the lock; also true if the file system has no locks."""
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

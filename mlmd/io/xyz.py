@@ -1,4 +1,4 @@
-"""Extended XYZ, for viewers and for anything that reads ASE's formats."""
+"""Writes trajectories as extended XYZ, for molecule viewers and for programs that read the formats of ASE."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,9 +8,9 @@ from mlmd.errors import ConfigError, DataError
 from mlmd.files import atomic_path
 from mlmd.state import FrameSource
 
-_STRETCH_FRAMES = 1000
+_CHUNK_FRAMES = 1000
 
-# Isotopes with a name of their own; the element goes into the file, the mass tells them apart.
+# Isotopes with their own symbol; the file holds the element, and the mass distinguishes them.
 _ELEMENTS = {"D": "H", "T": "H"}
 
 
@@ -24,13 +24,11 @@ def write_extended_xyz(
     replica: int = 0,
     every: int = 1,
 ) -> None:
-    """Write one replica so that ``ase.io.read(path, ':')`` gives back atoms with masses and velocities.
+    """Write one replica; ``ase.io.read(path, ':')`` then returns atoms with masses and velocities.
 
-    A stretch of frames is in memory at a time.
-
-    Positions are in A; momenta are in ASE's units (u A per ASE time unit), v_ASE = v / ase.units.fs with v in A/fs, and
-    are those of the on-step velocities v_n. The info of every frame holds step, time_fs and replica. ASE writes eight
-    decimals.
+    Positions are in A. Momenta are those of the on-step velocities v_n, in ASE's units (u A per ASE time unit):
+    v_ASE = v / ase.units.fs with v in A/fs. The info of every frame holds step, time_fs and replica. ASE writes eight
+    decimals. Frames are read and written in chunks.
 
     Args:
         path: the file to write.
@@ -39,7 +37,7 @@ def write_extended_xyz(
         masses_u: mass of every atom, u; isotopic, so D2 is H2 with the mass of deuterium.
         dt_fs: time step, fs.
         replica: index of the replica to write.
-        every: write one frame in so many.
+        every: number of frames from one written frame to the next.
 
     Raises:
         ConfigError: ``replica`` or ``every`` is out of range.
@@ -49,7 +47,7 @@ def write_extended_xyz(
     if not 0 <= replica < n_replicas:
         raise ConfigError(f"replica {replica} is not in the trajectory; choose one from 0 to {n_replicas - 1}")
     if every < 1:
-        raise ConfigError(f"every is {every}, but one frame in at least 1 has to be written; choose 1 or more")
+        raise ConfigError(f"every = {every} must be at least 1; choose 1 for every frame")
     if not len(symbols) == len(masses_u) == n_atoms:
         raise DataError(
             f"cannot write {path}: {len(symbols)} symbols and {len(masses_u)} masses for {n_atoms} atoms; give one each"
@@ -72,12 +70,12 @@ def _atoms(
     """The frames as ASE atoms, one at a time."""
     from ase import Atoms, units
 
-    size = _STRETCH_FRAMES * every
+    size = _CHUNK_FRAMES * every
     for start in range(0, len(trajectory), size):
-        stretch = trajectory.frames(start, min(start + size, len(trajectory)), slice(replica, replica + 1))
-        positions, velocities = (values[0].detach().cpu().numpy() for values in (stretch.positions, stretch.velocities))
-        for frame in range(0, len(stretch), every):
-            step = int(stretch.steps[frame])
+        chunk = trajectory.frames(start, min(start + size, len(trajectory)), slice(replica, replica + 1))
+        positions, velocities = (values[0].detach().cpu().numpy() for values in (chunk.positions, chunk.velocities))
+        for frame in range(0, len(chunk), every):
+            step = int(chunk.steps[frame])
             atoms: Any = Atoms(elements, positions=positions[frame], masses=list(masses_u))
             atoms.set_velocities(velocities[frame] / units.fs)
             atoms.info.update(step=step, time_fs=step * dt_fs, replica=replica)

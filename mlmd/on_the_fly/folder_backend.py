@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from mlmd.cli.factories import Values
-from mlmd.io.trajectory_writer import FrameRecorder, finished_recording
+from mlmd.io.trajectory_writer import TrajectoryWriter, finished_metadata
 from mlmd.models import VelocityPredictor
 from mlmd.on_the_fly import OnTheFly
 from mlmd.on_the_fly.trainings import Rounds
@@ -44,7 +44,7 @@ class LearningStore:
         self._values = values
         self._identity = identity_of(values)
         self._line = PhaseLine(values["n_steps"])
-        self._recorder: FrameRecorder
+        self._recorder: TrajectoryWriter
 
     def go(self, run: OnTheFly, initial: tuple[Tensor, Tensor], metadata: Mapping[str, Any]) -> dict[str, Any]:
         """Run to the end, from the last save where there is one, and leave the trajectory.
@@ -61,11 +61,11 @@ class LearningStore:
             DataError: the file cannot be written, or what was recorded belongs to another run or is damaged.
         """
         n_steps, resumes = self._values["n_steps"], self._values["resume"] is not None
-        finished = finished_recording(self.target, identity=self._identity) if resumes else None
+        finished = finished_metadata(self.target, identity=self._identity) if resumes else None
         if finished is not None:
             return dict(finished["on_the_fly"])
         run.propagator.start(*initial)
-        self._recorder = FrameRecorder(self.target, identity=self._identity, n_frames=-(-n_steps // run.every))
+        self._recorder = TrajectoryWriter(self.target, identity=self._identity, n_frames=-(-n_steps // run.every))
         state = self._recorder.restart_state()
         if state is not None:
             run.load_state_dict(state)

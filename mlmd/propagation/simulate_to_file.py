@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mlmd.io.trajectory_writer import FrameRecorder, finished_recording
+from mlmd.io.trajectory_writer import TrajectoryWriter, finished_metadata
 from mlmd.progress import StepBar, say
 from mlmd.propagation import Propagator, rollout_counts
 
@@ -78,11 +78,11 @@ def record(
     Raises:
         DataError: the file cannot be written, or what was recorded belongs to another run or is damaged.
     """
-    finished = finished_recording(path, identity=plan.identity) if plan.resumes else None
+    finished = finished_metadata(path, identity=plan.identity) if plan.resumes else None
     if finished is not None:
         return finished
     propagator.start(*initial)
-    recorder = FrameRecorder(path, identity=plan.identity, n_frames=plan.n_frames)
+    recorder = TrajectoryWriter(path, identity=plan.identity, n_frames=plan.n_frames)
     committed = recorder.restart_state()
     if committed is not None:
         propagator.load_state_dict(committed["propagator"])
@@ -96,7 +96,7 @@ def record(
 
 
 def _advance(
-    propagator: Propagator, recorder: FrameRecorder, plan: RecordingPlan, *, name: str, metadata: Mapping[str, Any]
+    propagator: Propagator, recorder: TrajectoryWriter, plan: RecordingPlan, *, name: str, metadata: Mapping[str, Any]
 ) -> None:
     if propagator.remembers and plan.chunk_steps is None:
         plan = replace(plan, chunk_steps=SAVE_EVERY_STEPS)

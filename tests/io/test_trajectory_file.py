@@ -137,9 +137,9 @@ def test_memory_order_does_not_change_the_file(path: Path, memory: str) -> None:
 @pytest.mark.parametrize(
     ("chunks", "words"),
     [
-        ([], "0 frames came instead of the 7"),
-        ([make_trajectory(6)], "6 frames came instead of the 7"),
-        ([make_trajectory(6), make_trajectory(2)], "more frames came than the 7"),
+        ([], "it has 0 frames instead of the 7 announced"),
+        ([make_trajectory(6)], "it has 6 frames instead of the 7 announced"),
+        ([make_trajectory(6), make_trajectory(2)], "there are more frames than the 7 announced"),
         ([make_trajectory(6), make_trajectory(1, n_replicas=1)], "replicas or atoms change at frame 6"),
     ],
 )
@@ -176,7 +176,7 @@ def test_what_is_killed_while_it_finishes_can_be_finished_again(path: Path, monk
         with pytest.raises(KeyboardInterrupt):
             file.finish({"other": "x" * 1000})
     reopened = FrameFile(again, FrameShape(7, 2, 2))
-    reopened.go_on_after(7, hashes)
+    reopened.continue_after(7, hashes)
     reopened.finish(METADATA)
     assert again.read_bytes() == path.read_bytes()
 

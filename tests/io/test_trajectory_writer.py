@@ -14,7 +14,7 @@ from recorded import CHUNK, N_CHUNKS, initial, next_frames
 from mlmd.errors import DataError
 from mlmd.io import trajectory_writer as recorder_module
 from mlmd.io.trajectory_file import read_trajectory, write_trajectory
-from mlmd.io.trajectory_writer import FrameRecorder, finished_recording
+from mlmd.io.trajectory_writer import TrajectoryWriter, finished_metadata
 from mlmd.state import Trajectory
 
 METADATA = {"dt_fs": 0.5, "system": "HCl"}
@@ -23,7 +23,7 @@ STORED = METADATA | {"identity": "run"}
 
 def _run(path: Path, *, identity: str = "run", n_chunks: int = N_CHUNKS) -> str:
     """Record to the end, going on where a run before left off."""
-    recorder = FrameRecorder(path, identity=identity, n_frames=n_chunks * CHUNK)
+    recorder = TrajectoryWriter(path, identity=identity, n_frames=n_chunks * CHUNK)
     state = recorder.restart_state() or {"x": initial(), "name": "map", "nested": {"done": [0, None, True]}}
     x = state["x"]
     while recorder.n_frames < n_chunks * CHUNK:
@@ -78,24 +78,24 @@ def test_recorded_equals_written_at_once(path: Path, uninterrupted: bytes, tmp_p
 
 
 def test_a_new_run_has_no_restart_state(path: Path) -> None:
-    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
+    recorder = TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     assert recorder.restart_state() is None
     assert recorder.n_frames == 0
     # Also when it was killed before its first commit.
     recorder.append(next_frames(initial(), 0)[0])
-    reopened = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
+    reopened = TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     assert reopened.restart_state() is None
     assert reopened.n_frames == 0
     assert _names(reopened.folder) == ["restart.pt"]
 
 
 def test_state_comes_back_as_committed(path: Path) -> None:
-    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
+    recorder = TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     generator = torch.Generator().manual_seed(5)
     state = {"x": initial(), "rng": generator.get_state(), "n": 3, "name": "a", "deep": {"l": [1, None, 2.5, True]}}
     recorder.append(next_frames(initial(), 0)[0])
     recorder.commit(state)
-    restored = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).restart_state()
+    restored = TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK).restart_state()
     assert restored is not None
     assert restored.keys() == state.keys()
     assert torch.equal(restored["x"], initial())
@@ -104,18 +104,18 @@ def test_state_comes_back_as_committed(path: Path) -> None:
 
 
 def test_nothing_is_written_for_no_frames(path: Path) -> None:
-    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
+    recorder = TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     recorder.append(next_frames(initial(), 0)[0].frames(0, 0))
     assert (recorder.n_frames, _names(recorder.folder)) == (0, ["restart.pt"])
 
 
 def test_frames_beyond_the_last_commit_are_dropped(path: Path, uninterrupted: bytes) -> None:
-    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
+    recorder = TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     chunk, x = next_frames(initial(), 0)
     recorder.append(chunk)
     recorder.commit({"x": x})
     recorder.append(next_frames(initial(), CHUNK)[0])  # other frames than the run would give
-    reopened = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
+    reopened = TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     assert reopened.n_frames == CHUNK
     assert len(_names(reopened.folder)) == 2
     _run(path)
@@ -189,37 +189,37 @@ def test_killed_in_its_last_moments(path: Path, uninterrupted: bytes, monkeypatc
                 _run(path)
         assert _names(path.parent) == ["trajectory.h5", "trajectory.h5.unfinished"]
         assert _names(path.with_name("trajectory.h5.unfinished")) == left
-        assert finished_recording(path, identity="run") == STORED
+        assert finished_metadata(path, identity="run") == STORED
         assert _names(path.parent) == ["trajectory.h5"]
         assert path.read_bytes() == uninterrupted
 
 
-def test_a_finished_recording_is_known_by_its_identity(path: Path) -> None:
-    assert finished_recording(path, identity="run") is None
-    recorder = FrameRecorder(path, identity="run", n_frames=CHUNK)
+def test_a_finished_metadata_is_known_by_its_identity(path: Path) -> None:
+    assert finished_metadata(path, identity="run") is None
+    recorder = TrajectoryWriter(path, identity="run", n_frames=CHUNK)
     recorder.append(next_frames(initial(), 0)[0])
     recorder.commit({})
-    assert finished_recording(path, identity="run") is None
+    assert finished_metadata(path, identity="run") is None
     recorder.finish(METADATA)
-    assert finished_recording(path, identity="run") == STORED
+    assert finished_metadata(path, identity="run") == STORED
     with pytest.raises(DataError, match=r"trajectory\.h5 belongs to another run; choose another"):
-        finished_recording(path, identity="other")
+        finished_metadata(path, identity="other")
     # A new run has begun over it.
-    FrameRecorder(path, identity="other", n_frames=CHUNK)
-    assert finished_recording(path, identity="other") is None
+    TrajectoryWriter(path, identity="other", n_frames=CHUNK)
+    assert finished_metadata(path, identity="other") is None
 
 
 def test_a_run_is_begun_again_over_what_a_finished_one_left(path: Path, uninterrupted: bytes) -> None:
     _run(path)
-    assert finished_recording(path, identity="run") is not None
+    assert finished_metadata(path, identity="run") is not None
     _run(path)
     assert path.read_bytes() == uninterrupted
 
 
 def test_another_run_is_refused(path: Path) -> None:
-    FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).append(next_frames(initial(), 0)[0])
+    TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK).append(next_frames(initial(), 0)[0])
     with pytest.raises(DataError, match=r"trajectory\.h5\.unfinished belongs to another run; choose another") as error:
-        FrameRecorder(path, identity="other", n_frames=N_CHUNKS * CHUNK)
+        TrajectoryWriter(path, identity="other", n_frames=N_CHUNKS * CHUNK)
     assert "\n" not in str(error.value)
     # It lost nothing by that.
     assert len(_names(path.with_name("trajectory.h5.unfinished"))) == 2

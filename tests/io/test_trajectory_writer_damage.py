@@ -8,7 +8,7 @@ import torch
 from recorded import CHUNK, N_CHUNKS, initial, next_frames
 
 from mlmd.errors import DataError
-from mlmd.io.trajectory_writer import FrameRecorder
+from mlmd.io.trajectory_writer import TrajectoryWriter
 
 
 @pytest.fixture
@@ -60,32 +60,32 @@ def _altered_frame(folder: Path) -> None:
     ],
 )
 def test_damaged_parts_are_refused(path: Path, damage: Any, words: str) -> None:
-    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
+    recorder = TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     for first in (0, CHUNK):
         recorder.append(next_frames(initial(), first)[0])
     recorder.commit({})
     damage(recorder.folder)
     with pytest.raises(DataError, match=words) as error:
-        FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
+        TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     assert "\n" not in str(error.value)
 
 
 def test_a_state_that_could_not_be_read_again_is_refused_at_once(path: Path) -> None:
-    recorder = FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK)
+    recorder = TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK)
     recorder.commit({"a": 1})
     with pytest.raises(TypeError, match="tensors and plain values only"):
         recorder.commit({"a": np.arange(3)})
     with pytest.raises(TypeError, match="tensors and plain values only"):
         recorder.commit({"a": lambda: None})
-    assert FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).restart_state() == {"a": 1}
+    assert TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK).restart_state() == {"a": 1}
 
 
 def test_nothing_recorded_is_refused(path: Path) -> None:
     with pytest.raises(DataError, match="no frames were recorded"):
-        FrameRecorder(path, identity="run", n_frames=N_CHUNKS * CHUNK).finish({})
+        TrajectoryWriter(path, identity="run", n_frames=N_CHUNKS * CHUNK).finish({})
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot write .*: a part of the path is a file"):
-        FrameRecorder(tmp_path / "file" / "trajectory.h5", identity="run", n_frames=N_CHUNKS * CHUNK)
+        TrajectoryWriter(tmp_path / "file" / "trajectory.h5", identity="run", n_frames=N_CHUNKS * CHUNK)

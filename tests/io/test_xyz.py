@@ -55,12 +55,12 @@ def test_every_takes_one_frame_in_so_many(tmp_path: Path, trajectory: Trajectory
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_a_stretch_is_in_memory_at_a_time(
+def test_frames_are_written_in_chunks(
     tmp_path: Path, trajectory: Trajectory, monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
     arguments = {"symbols": ["H", "Cl"], "masses_u": MASSES_U, "dt_fs": 0.25, "replica": 2, "every": every}
     write_extended_xyz(tmp_path / "whole.xyz", trajectory, **arguments)
-    monkeypatch.setattr(xyz, "_STRETCH_FRAMES", 1)
+    monkeypatch.setattr(xyz, "_CHUNK_FRAMES", 1)
     asked = []
 
     class Stored(Trajectory):

@@ -10,7 +10,8 @@ import pytest
 from stored import assert_same, make_trajectory, names
 
 from mlmd.errors import DataError
-from mlmd.io.trajectory_file import cache_path, cached_trajectory, read_trajectory
+from mlmd.io.trajectory_cache import cache_path, cached_trajectory
+from mlmd.io.trajectory_file import read_trajectory
 from mlmd.state import Trajectory
 
 
