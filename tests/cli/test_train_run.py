@@ -8,6 +8,7 @@ import yaml
 from cli.running import FAST, TO_LEARN, compose
 from mlmd.evaluation.curves_file import read_curves, read_replicas
 from mlmd.io.checkpoint_file import load_checkpoint_file
+from mlmd.io.migrations import CONFIG_VERSION, VERSION_KEY
 from mlmd.reporting.training_log import read_history
 
 SCHEDULES = ("never", "every_1000", "every_100", "every_100_anchored")
@@ -114,7 +115,7 @@ def test_the_provenance_says_how_to_repeat_it(trained):
 def test_checkpoints_stand_alone(trained, name):
     stored = load_checkpoint_file(trained / f"{name}.ckpt")
     assert stored["mlmd"]["spec"]["system"] == "HCl"
-    assert stored["mlmd"]["config"] == compose("train", *FAST, *TO_LEARN)
+    assert stored["mlmd"]["config"] == compose("train", *FAST, *TO_LEARN) | {VERSION_KEY: CONFIG_VERSION}
     assert stored["epoch"] in (0, 1) if name == "best" else stored["epoch"] == 1
 
 
