@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from mlmd.evaluation.curves_file import ReplicaRow, read_curves, read_replicas
+from mlmd.evaluation.curves_file import read_curves
+from mlmd.evaluation.replicas_file import ReplicaRow, read_replicas
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -26,8 +26,7 @@ from mlmd.cli.on_the_fly import learn_on_the_fly
 from mlmd.cli.program import typed_command
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.errors import CalculatorError, ConfigError, DataError
-from mlmd.evaluation.evaluate import RolloutEvaluation
-from mlmd.evaluation.rollouts import evaluate_system
+from mlmd.evaluation.evaluate import RolloutEvaluation, evaluate_system
 from mlmd.io.run_folder import RunFiles, peak_memory_MB, read_config
 from mlmd.io.trajectory_file import TrajectoryFile
 from mlmd.io.xyz import write_extended_xyz
@@ -185,8 +184,8 @@ def _run(job: _Job, *, began: float) -> dict[str, float]:
     diverged_at = {int(replica): step for replica, step in recorded["diverged_at"].items()}
     curves = None
     if values["judge"]:
-        survey = _judge(target, job)
-        curves, scores = survey.curves, survey.scores[job.name] | recorded["counts"]
+        evaluation = _judge(target, job)
+        curves, scores = evaluation.curves, evaluation.scores[job.name] | recorded["counts"]
         metrics |= {f"rollout/{job.name}/{quantity}": value for quantity, value in scores.items()}
         leave_curves(files.folder, curves, {job.name: diverged_at}, label=job.label, system=system)
     if values["xyz"]:
@@ -270,10 +269,10 @@ def _judge(target: Path, job: _Job) -> RolloutEvaluation:
     first = -(-values["start_step"] // values["every"])
     with TrajectoryFile(target) as learned, TrajectoryFile(reference) as true:
         every = values.get("energy_every", 1)  # simulations of older versions, when resumed, have none
-        survey = evaluate_system({job.name: learned}, true, system, first=first, energy_every=every)
+        evaluation = evaluate_system({job.name: learned}, true, system, first=first, energy_every=every)
     if job.values["figures"]:
-        draw_rollouts(job.files.figures, survey.curves, label=job.label)
-    return survey
+        draw_rollouts(job.files.figures, evaluation.curves, label=job.label)
+    return evaluation
 
 
 def _write_xyz(target: Path, folder: Path, system: System, *, keep: bool) -> None:

@@ -1,4 +1,4 @@
-"""Runs and their reference, side by side, stretch by stretch."""
+"""Reads several runs and their reference side by side, a chunk of frames at a time."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,32 +9,33 @@ from mlmd.observables.accumulators import SEGMENT_FRAMES
 from mlmd.state import FrameSource, Trajectory
 
 CHUNK_BYTES = 16 * 2**20
-"""Positions, velocities and kicks of a stretch."""
+"""Size of the positions, velocities and kicks in one chunk of one run."""
 
 GROUP_REPLICAS = 32
-"""Replicas that are read together at most: fewer replicas at a time leave longer stretches."""
+"""Most replicas that are read together. With fewer replicas at a time a chunk holds more frames."""
 
 SERIES_BYTES = 32 * 2**20
-"""Series of a run that wait for their spectrum: 32 replicas of the longest segment with one rate, fewer with more."""
+"""Size of the rates of one run that wait for their spectrum: 32 replicas of the longest segment with one rate each, or
+fewer replicas with more rates."""
 
 
 class ChunkedFrames:
-    """Frames of the same steps of several runs.
+    """Frames of several runs at the same steps.
 
     Args:
-        runs: by name.
-        reference: of the same replicas, atoms and steps.
-        first: the first frame that is read.
-        dt_fs: MD time step.
-        n_rates: numbers of a frame that a spectrum is made of.
+        runs: rollouts by name.
+        reference: trajectory of the same replicas, atoms and steps.
+        first: index of the first frame to read.
+        dt_fs: MD time step, fs.
+        n_rates: number of rates per frame from which spectra are computed.
 
     Attributes:
-        n_frames: frames from ``first`` on.
-        frame_dt_fs: time between two frames.
-        n_atoms: of a replica.
+        n_frames: number of frames from ``first`` on.
+        frame_dt_fs: time between two frames, fs.
+        n_atoms: number of atoms of one replica.
 
     Raises:
-        DataError: steps or shapes differ, or frames are unevenly spaced; while reading as well.
+        DataError: the runs differ in shape, or hold fewer than two frames.
     """
 
     def __init__(
@@ -58,26 +59,34 @@ class ChunkedFrames:
         self._group_replicas = max(1, min(GROUP_REPLICAS, SERIES_BYTES // bytes_per_replica))
 
     def groups(self) -> list[slice]:
-        """Replicas that are read together."""
+        """Groups of replicas that are read together."""
         stop = self.reference.n_replicas
         return [slice(at, min(at + self._group_replicas, stop)) for at in range(0, stop, self._group_replicas)]
 
-    def stretches(self, group: slice) -> Iterator[tuple[Trajectory, dict[str, Trajectory]]]:
-        """The reference's frames and those of every run, in order."""
+    def chunks(self, group: slice) -> Iterator[tuple[Trajectory, dict[str, Trajectory]]]:
+        """Yields consecutive frames of the reference and the same frames of every run.
+
+        Args:
+            group: replicas to read.
+
+        Raises:
+            DataError: the frames are unevenly spaced, or a run holds other steps than the reference.
+        """
         bytes_per_frame = (group.stop - group.start) * self.n_atoms * 3 * 3 * 8
         size = max(1, CHUNK_BYTES // bytes_per_frame)
         for start in range(self.first, self.first + self.n_frames, size):
             stop = min(start + size, self.first + self.n_frames)
-            true = self.reference.frames(start, stop, group)
+            reference = self.reference.frames(start, stop, group)
             expected = self._first_step + self._spacing * torch.arange(start - self.first, stop - self.first)
-            if self._spacing <= 0 or not torch.equal(true.steps.cpu(), expected):
+            if self._spacing <= 0 or not torch.equal(reference.steps.cpu(), expected):
                 raise DataError(
                     "frames of the rollout are not evenly spaced in steps; store every k-th step, one run per file"
                 )
             runs = {name: run.frames(start, stop, group) for name, run in self.runs.items()}
             for run in runs.values():
-                if not torch.equal(run.steps, true.steps):
+                if not torch.equal(run.steps, reference.steps):
                     raise DataError(
-                        "rollout and reference hold frames of different steps; store both every same k-th step"
+                        "rollout and reference hold frames of different steps; store the same steps of both, "
+                        "for instance every k-th"
                     )
-            yield true, runs
+            yield reference, runs

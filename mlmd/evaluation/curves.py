@@ -1,4 +1,4 @@
-"""What a figure shows of a run: curves of a bounded number of points, whatever the length of the run."""
+"""Curves of an evaluated run for figures and files; their number of points does not grow with the run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,30 +13,31 @@ from mlmd.observables.spectral_lines import LineShift
 from mlmd.state import FrameSource
 
 END_FS = 100.0
-"""The last stretch of a run in which its bond is shown, about eight periods."""
+"""Time at the end of a run for which its bond length is shown, fs; about eight periods."""
 
 N_BINS = 80
+"""Number of bins of the bond length distribution."""
 
 BEYOND_LINES = 1.15
-"""A spectrum with several lines is shown from nothing to this times the stiffest."""
+"""A spectrum with several lines is shown up to this multiple of its highest harmonic wavenumber."""
 
 _BY_RUN = ("end_errors", "energy_errors", "energies", "bonds", "dynamics")
 
 
 @dataclass(frozen=True)
 class BondView:
-    """The bond lengths of one run.
+    """Bond lengths of one run.
 
     Attributes:
-        time_fs: times of the last frames [time], the first frame of the run at zero.
+        time_fs: times of the last frames [time], fs; zero is the first frame of the run.
         lengths: length of the first bond of the first replica at these times [time], A.
-        edges: of the bins of the distribution [bin + 1], A.
-        density: share of all bonds, replicas and frames in a bin, per A [bin]; beyond the edges, or no numbers, is
-            missing.
-        first_range: shortest and longest that bond was in the whole run, A.
-        n_replicas: replicas.
-        n_diverged: replicas with a bond length that is not finite.
-        first_bond: which bond is the first, e.g. "O1-H2"; empty where there is but one.
+        edges: edges of the bins of the distribution [bin + 1], A.
+        density: share of all bonds, replicas and frames per bin and per A [bin]. Lengths beyond the edges and lengths
+            that are not finite are in no bin.
+        first_range: shortest and longest length of that bond in the whole run, A.
+        n_replicas: number of replicas.
+        n_diverged: number of replicas with a bond length that is not finite.
+        first_bond: name of the first bond, e.g. "O1-H2"; empty if there is only one bond.
     """
 
     time_fs: Tensor
@@ -51,12 +52,12 @@ class BondView:
 
 @dataclass(frozen=True)
 class DynamicsView:
-    """Time correlation and spectrum of one run, NaN where no replica survived.
+    """Time correlation and spectrum of one run; NaN where no replica survived.
 
     Attributes:
         correlation: velocity autocorrelation function [lag].
-        power: of the bond velocity [n], (A/fs)^2 per cm^-1; of more than two atoms, of all normal modes together,
-            u (A/fs)^2 per cm^-1.
+        power: power spectrum [n]: of the bond velocity, (A/fs)^2 per cm^-1, or, for more than two atoms, of all normal
+            modes together, u (A/fs)^2 per cm^-1.
     """
 
     correlation: Tensor
@@ -65,12 +66,12 @@ class DynamicsView:
 
 @dataclass(frozen=True)
 class EnergyView:
-    """Energies of one run, means over windows of whole periods; not finite where a replica diverged.
+    """Energies of one run, averaged over windows of whole periods; not finite where a replica diverged.
 
     Attributes:
-        time_ps: centres of the windows [window].
-        potential: from the minimum of the potential [replica, window], eV.
-        kinetic: [replica, window], eV.
+        time_ps: centres of the windows [window], ps.
+        potential: potential energy above the minimum [replica, window], eV.
+        kinetic: kinetic energy [replica, window], eV.
     """
 
     time_ps: Tensor
@@ -80,12 +81,12 @@ class EnergyView:
 
 @dataclass(frozen=True)
 class StartView:
-    """Where each replica of the reference stands when the judged part begins, and the energy it keeps.
+    """State of each replica of the reference in the first evaluated frame, and its energy.
 
     Attributes:
-        bond_length: of the first bond [replica], A.
-        bond_velocity: rate of that length, on-step [replica], A/fs.
-        energy: mean total energy of the whole reference [replica], eV.
+        bond_length: length of the first bond [replica], A.
+        bond_velocity: on-step rate of that length [replica], A/fs.
+        energy: total energy averaged over the whole reference [replica], eV.
     """
 
     bond_length: Tensor
@@ -95,12 +96,12 @@ class StartView:
 
 @dataclass(frozen=True)
 class LineView:
-    """A vibrational line of a molecule with several.
+    """One vibrational line of a molecule with several.
 
     Attributes:
-        line: its modes, and where it would lie for small amplitudes.
-        reference_cm1: where it is in the reference, NaN where the modes are at rest.
-        shifts: by run, of the replicas that survived; NaN where none did.
+        line: modes of the line and its harmonic wavenumber.
+        reference_cm1: position in the reference, cm^-1; NaN if the modes are at rest.
+        shifts: shift of each run, from the replicas that survived; NaN if none did.
     """
 
     line: SpectralLine
@@ -110,22 +111,22 @@ class LineView:
 
 @dataclass(frozen=True)
 class RolloutCurves:
-    """All that is drawn and kept of runs and their reference.
+    """All curves of some runs and their reference.
 
     Attributes:
-        n_frames: frames judged.
-        start: of the reference, replica by replica.
-        end_errors: by run, relative energy error at its end, +inf where the replica diverged [replica].
-        energy_errors: by run, time [window], ps, and relative energy error [replica, window].
-        energy_ref: of the reference.
-        energies: by run, in the windows of the errors.
-        bond_ref: the reference's bond.
-        bonds: by run.
-        lag_fs: [lag].
-        wavenumbers: [n], cm^-1.
-        dynamics_ref: of the reference.
-        dynamics: by run, of the replicas that survived.
-        lines: of a molecule of more than two atoms, from the softest to the stiffest.
+        n_frames: number of evaluated frames.
+        start: first evaluated frame of the reference, replica by replica.
+        end_errors: relative energy error at the end, by run; +inf for a replica that diverged [replica].
+        energy_errors: time [window], ps, and relative energy error [replica, window], by run.
+        energy_ref: energies of the reference.
+        energies: energies by run, in the windows of the errors.
+        bond_ref: bond lengths of the reference.
+        bonds: bond lengths by run.
+        lag_fs: lags of the correlation functions [lag], fs.
+        wavenumbers: wavenumbers of the spectra [n], cm^-1.
+        dynamics_ref: correlation and spectrum of the reference.
+        dynamics: the same by run, of the replicas that survived.
+        lines: lines of a molecule of more than two atoms, by ascending wavenumber.
     """
 
     n_frames: int
@@ -144,10 +145,10 @@ class RolloutCurves:
 
 
 def merge_curves(parts: Sequence[RolloutCurves]) -> RolloutCurves:
-    """The curves of runs that were judged one by one against the same reference, at least one.
+    """Joins the curves of runs that were evaluated one by one against the same reference.
 
     Args:
-        parts: each with names of its own; what they hold of the reference is the same.
+        parts: at least one; each has its own names of runs, and all hold the same reference.
     """
     by_run: dict[str, Any] = {
         field: {name: value for part in parts for name, value in getattr(part, field).items()} for field in _BY_RUN
@@ -160,12 +161,12 @@ def merge_curves(parts: Sequence[RolloutCurves]) -> RolloutCurves:
 
 
 def shown_wavenumbers(wavenumbers: Tensor, power_ref: Tensor, lines: Sequence[LineView]) -> tuple[float, float]:
-    """From where to where spectra are shown, cm^-1: around the one line of a bond, or over all lines.
+    """Range in which spectra are shown, cm^-1: around the line of a diatomic, or over all lines of a molecule.
 
     Args:
         wavenumbers: evenly spaced [n], at least two, cm^-1.
-        power_ref: of the reference [n].
-        lines: of a molecule of more than two atoms, or none.
+        power_ref: power spectrum of the reference [n].
+        lines: lines of a molecule of more than two atoms; empty for a diatomic.
     """
     if not lines:
         return line_limits(wavenumbers, line_position_cm1(wavenumbers, power_ref))
@@ -174,7 +175,7 @@ def shown_wavenumbers(wavenumbers: Tensor, power_ref: Tensor, lines: Sequence[Li
 
 
 def highest_of_every(power: Tensor, every: int) -> Tensor:
-    """A spectrum of fewer points that keeps its peaks: the highest of every so many [n], the last of fewer.
+    """Thins a spectrum without losing its peaks: the maximum of each ``every`` points, the last group may be smaller.
 
     >>> highest_of_every(torch.tensor([1.0, 5.0, 2.0, 3.0, 4.0]), 2).tolist()
     [5.0, 3.0, 4.0]
@@ -185,7 +186,9 @@ def highest_of_every(power: Tensor, every: int) -> Tensor:
 
 
 def bond_limits(shortest: float, longest: float) -> tuple[float, float]:
-    """From the shortest to the longest bond and a third of that beyond; a run that explodes is cut.
+    """Range of an axis for bond lengths, A: that of the reference and a third of it on either side.
+
+    Lengths beyond, of a run that diverges, are cut off.
 
     >>> [round(limit, 3) for limit in bond_limits(1.2, 1.5)]
     [1.1, 1.6]
@@ -196,14 +199,21 @@ def bond_limits(shortest: float, longest: float) -> tuple[float, float]:
 
 
 def bond_edges(shortest: float, longest: float) -> Tensor:
-    """Edges of the bins in which bonds are counted for a figure, between the limits of its axis."""
+    """Edges of the bins of bond lengths [bin + 1], A, evenly spaced over `bond_limits`."""
     return torch.linspace(*bond_limits(shortest, longest), N_BINS + 1, dtype=torch.float64)
 
 
 def bond_at_end(
     run: FrameSource, frame_dt_fs: float, motion: InternalMotion, *, first: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Times, fs from frame ``first`` on, and lengths, A, of replica 0's first bond at the end of a run [time]."""
+    """Times [time], fs, and lengths [time], A, of the first bond of replica 0 over the last 100 fs of a run.
+
+    Args:
+        run: the run.
+        frame_dt_fs: time between two frames, fs.
+        motion: bonds of the molecule.
+        first: index of the frame at time zero, and the earliest one shown.
+    """
     stop = len(run)
     start = max(first, stop - 1 - max(1, round(END_FS / frame_dt_fs)))
     time_fs = frame_dt_fs * torch.arange(start - first, stop - first, dtype=torch.float64)

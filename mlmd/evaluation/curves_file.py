@@ -1,29 +1,26 @@
-"""What a judged run leaves for later reading, small whatever its length: ``curves.json`` and ``replicas.csv``.
+"""Writes and reads ``curves.json``, which keeps the curves of an evaluated run.
 
-``curves.json`` (`FORMAT_VERSION` 1). Numbers have seven digits; one that is not finite is null.
+The file is small whatever the length of the run. Numbers have seven digits; one that is not finite is null.
 
-- ``format_version``, ``run`` (system, variant, regime, hamiltonian, n_replicas, n_steps, dt_fs, seed), ``period_fs``
-  (of the slowest vibration);
-- axes that all share: ``lag_fs``, ``wavenumber_cm1`` (around the reference's line, or over all lines),
-  ``bond_edges_A``, ``bond_time_fs`` (the end of the run) and ``time_ps`` (centres of windows of ten periods, at most
-  1000 of them);
-- ``reference`` and, by name, ``schedules``: ``potential_eV`` and ``kinetic_eV`` (means by window; ``median``,
-  ``lowest`` and ``highest`` of the replicas that are finite there), ``bond_A`` (first bond of replica 0 at the end),
-  ``bond_density_per_A`` (all bonds, replicas and frames), ``vacf``, ``power`` of the bond velocity ((A/fs)^2 per
-  cm^-1) or of all normal modes (u (A/fs)^2 per cm^-1), ``n_diverged`` (replicas with a bond length that is no number);
-- of a molecule of more than two atoms also ``first_bond`` in words and ``lines``: of each the ``modes`` (from 1, the
-  softest), ``harmonic_cm1``, ``reference_cm1`` and by schedule ``shifts`` with ``cm1`` and ``shift_cm1``;
-- of a schedule also ``energy_error`` by window: ``median``, ``lowest``, ``highest``, ``q10`` and ``q90`` over all
-  replicas (quantiles by nearest rank), null where that is a replica that diverged.
+``curves.json`` (`FORMAT_VERSION` 1):
 
-``replicas.csv``: one row per schedule and replica, see `ReplicaRow`; an empty cell is a number that there is not.
+- ``format_version``; ``run`` (system, variant, regime, hamiltonian, n_replicas, n_steps, dt_fs, seed); ``period_fs`` of
+  the slowest vibration.
+- Axes that all curves share: ``lag_fs``; ``wavenumber_cm1``, around the line of the reference or over all lines;
+  ``bond_edges_A``; ``bond_time_fs``, the end of the run; ``time_ps``, centres of at most 1000 windows of ten periods.
+- ``reference``, and by name ``schedules``: ``potential_eV`` and ``kinetic_eV`` by window, each as ``median``,
+  ``lowest`` and ``highest`` of the replicas that are finite there; ``bond_A``, the first bond of replica 0 at the end;
+  ``bond_density_per_A`` of all bonds, replicas and frames; ``vacf``; ``power`` of the bond velocity, (A/fs)^2 per
+  cm^-1, or of all normal modes, u (A/fs)^2 per cm^-1; ``n_diverged``, replicas with a bond length that is not finite.
+- For a molecule of more than two atoms also ``first_bond``, a name such as "O1-H2", and ``lines``. Each line has
+  ``modes`` (1 is the softest), ``harmonic_cm1``, ``reference_cm1`` and by schedule ``shifts`` with ``cm1`` and
+  ``shift_cm1``.
+- Each schedule also has ``energy_error`` by window, as ``median``, ``lowest``, ``highest``, ``q10`` and ``q90`` over
+  all replicas (quantiles by nearest rank); null where that value belongs to a replica that diverged.
 """
 
-import csv
-import io
 import json
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -46,52 +43,30 @@ from mlmd.io.migrations import require_known_version
 from mlmd.observables.errors import median
 
 FORMAT_VERSION = 1
-"""Newest layout of ``curves.json`` that this code reads."""
+"""Newest version of ``curves.json`` that this code reads."""
 
 DIGITS = 7
+"""Number of significant digits in the file."""
 
 MAX_POINTS = 4000
-"""Points of a spectrum; of one that has more where it is shown, the highest of every k."""
+"""Most points of a spectrum. One with more points keeps the maximum of each k of them."""
 
 _AXES = ("time_ps", "lag_fs", "wavenumber_cm1", "bond_edges_A", "bond_time_fs")
 _OVER_REPLICAS = ("median", "lowest", "highest")
 _CURVES = {"bond_A": "bond_time_fs", "bond_density_per_A": "bond_edges_A", "vacf": "lag_fs", "power": "wavenumber_cm1"}
 
 
-@dataclass(frozen=True)
-class ReplicaRow:
-    """One replica under one schedule.
-
-    Attributes:
-        schedule: name of the injection.
-        replica: its number.
-        energy_error: relative, at the end; None where it diverged.
-        diverged_at_step: step at which it was found diverged, if it was.
-        reference_energy_eV: mean total energy of its reference, from the minimum of the potential.
-        bond_length_A: of the reference, in the first judged frame, where ML takes over.
-        bond_velocity_A_per_fs: rate of that length, on-step.
-    """
-
-    schedule: str
-    replica: int
-    energy_error: float | None
-    diverged_at_step: int | None
-    reference_energy_eV: float | None
-    bond_length_A: float | None
-    bond_velocity_A_per_fs: float | None
-
-
 def write_curves(path: str | Path, curves: RolloutCurves, *, run: Mapping[str, Any], period_fs: float) -> None:
-    """Write ``curves.json`` atomically.
+    """Writes ``curves.json`` atomically.
 
     Args:
-        path: the file.
-        curves: of all schedules.
-        run: plain values that say what was run.
-        period_fs: period of the slowest vibration.
+        path: file to write.
+        curves: curves of all schedules.
+        run: plain values that describe the run.
+        period_fs: period of the slowest vibration, fs.
 
     Raises:
-        DataError: it cannot be written.
+        DataError: the file cannot be written.
     """
     shown, every = _shown(curves)
 
@@ -99,10 +74,10 @@ def write_curves(path: str | Path, curves: RolloutCurves, *, run: Mapping[str, A
         return {
             "potential_eV": _of_finite(energies.potential),
             "kinetic_eV": _of_finite(energies.kinetic),
-            "bond_A": _numbers(bond.lengths),
-            "bond_density_per_A": _numbers(bond.density),
-            "vacf": _numbers(dynamics.correlation),
-            "power": _numbers(highest_of_every(dynamics.power[shown], every)),
+            "bond_A": rounded_numbers(bond.lengths),
+            "bond_density_per_A": rounded_numbers(bond.density),
+            "vacf": rounded_numbers(dynamics.correlation),
+            "power": rounded_numbers(highest_of_every(dynamics.power[shown], every)),
             "n_diverged": bond.n_diverged,
         }
 
@@ -110,11 +85,11 @@ def write_curves(path: str | Path, curves: RolloutCurves, *, run: Mapping[str, A
         "format_version": FORMAT_VERSION,
         "run": dict(run),
         "period_fs": period_fs,
-        "time_ps": _numbers(curves.energy_ref.time_ps),
-        "lag_fs": _numbers(curves.lag_fs),
-        "wavenumber_cm1": _numbers(curves.wavenumbers[shown][::every]),
-        "bond_edges_A": _numbers(curves.bond_ref.edges),
-        "bond_time_fs": _numbers(curves.bond_ref.time_fs),
+        "time_ps": rounded_numbers(curves.energy_ref.time_ps),
+        "lag_fs": rounded_numbers(curves.lag_fs),
+        "wavenumber_cm1": rounded_numbers(curves.wavenumbers[shown][::every]),
+        "bond_edges_A": rounded_numbers(curves.bond_ref.edges),
+        "bond_time_fs": rounded_numbers(curves.bond_ref.time_fs),
         "reference": of_run(curves.energy_ref, curves.bond_ref, curves.dynamics_ref),
         "schedules": {
             name: of_run(energies, curves.bonds[name], curves.dynamics[name])
@@ -128,22 +103,22 @@ def write_curves(path: str | Path, curves: RolloutCurves, *, run: Mapping[str, A
 
 
 def read_curves(path: str | Path) -> dict[str, Any]:
-    """Read ``curves.json``.
+    """Reads ``curves.json``.
 
     Args:
-        path: the file.
+        path: file to read.
 
     Returns:
-        What the module's description says, None for a number that is not finite.
+        The content as described at the top of this module, with None for a number that is not finite.
 
     Raises:
-        DataError: it is missing, damaged, or of a newer layout.
+        DataError: the file is missing, damaged, or of a newer version.
     """
     require_readable_file(path, kind="mlmd curves.json")
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"cannot read {path}: it is truncated or damaged; judge the run again") from error
+        raise DataError(f"cannot read {path}: it is truncated or damaged; evaluate the run again") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if not isinstance(version, int):
         raise DataError(f"cannot read {path}: it is not a curves.json of mlmd")
@@ -151,119 +126,66 @@ def read_curves(path: str | Path) -> dict[str, Any]:
     try:
         _check(content)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(f"cannot read {path}: it is damaged ({error}); judge the run again") from error
+        raise DataError(f"cannot read {path}: it is damaged ({error}); evaluate the run again") from error
     return dict(content)
-
-
-def replica_rows(curves: RolloutCurves, diverged_at: Mapping[str, Mapping[int, int]]) -> list[ReplicaRow]:
-    """One row per schedule and replica.
-
-    Args:
-        curves: of all schedules.
-        diverged_at: by schedule, step at which a replica was found diverged, by replica.
-    """
-    start = [_numbers(values) for values in (curves.start.energy, curves.start.bond_length, curves.start.bond_velocity)]
-    return [
-        ReplicaRow(schedule, replica, error, diverged_at[schedule].get(replica), *of_start)
-        for schedule, errors in curves.end_errors.items()
-        for replica, (error, *of_start) in enumerate(zip(_numbers(errors), *start, strict=True))
-    ]
-
-
-def write_replicas(path: str | Path, rows: list[ReplicaRow]) -> None:
-    """Write ``replicas.csv`` atomically.
-
-    Raises:
-        DataError: it cannot be written.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(ReplicaRow))
-    writer.writerows(astuple(row) for row in rows)
-    write_text(path, text.getvalue())
-
-
-def read_replicas(path: str | Path) -> list[ReplicaRow]:
-    """Read ``replicas.csv``.
-
-    Raises:
-        DataError: it is missing or damaged.
-    """
-    require_readable_file(path, kind="mlmd replicas.csv")
-    names = [field.name for field in fields(ReplicaRow)]
-    try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            if next(reader, None) != names:
-                raise ValueError(f"its first line is not {','.join(names)}")
-            return [_row(cells) for cells in reader]
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: it is damaged ({error}); judge the run again") from error
-
-
-def _row(cells: list[str]) -> ReplicaRow:
-    schedule, replica, error, step, *start = cells
-    energy, length, velocity = (float(cell) if cell else None for cell in start)
-    return ReplicaRow(
-        schedule, int(replica), float(error) if error else None, int(step) if step else None, energy, length, velocity
-    )
 
 
 def _line(view: LineView) -> dict[str, Any]:
     harmonic = view.line.harmonic_cm1
     return {
         "modes": [mode + 1 for mode in view.line.modes],
-        "harmonic_cm1": None if harmonic is None else _number(harmonic),
-        "reference_cm1": _number(view.reference_cm1),
+        "harmonic_cm1": None if harmonic is None else _rounded(harmonic),
+        "reference_cm1": _rounded(view.reference_cm1),
         "shifts": {
-            name: {"cm1": _number(shift.position_cm1), "shift_cm1": _number(shift.shift_cm1)}
+            name: {"cm1": _rounded(shift.position_cm1), "shift_cm1": _rounded(shift.shift_cm1)}
             for name, shift in view.shifts.items()
         },
     }
 
 
 def _shown(curves: RolloutCurves) -> tuple[Tensor, int]:
-    """Which wavenumbers are shown [n], and how many points become one."""
+    """Mask of the wavenumbers that are shown [n], and the number of points that are merged into one."""
     x = curves.wavenumbers
     low, high = shown_wavenumbers(x, curves.dynamics_ref.power, curves.lines)
     shown = (x >= low) & (x <= high)
     return shown, max(1, -(-int(shown.sum()) // MAX_POINTS))
 
 
-def _number(value: float) -> float | None:
+def _rounded(value: float) -> float | None:
     return float(f"{value:.{DIGITS}g}") if isfinite(value) else None
 
 
-def _numbers(values: Tensor) -> list[float | None]:
-    return [_number(value) for value in values.tolist()]
+def rounded_numbers(values: Tensor) -> list[float | None]:
+    """Values [n] with seven significant digits, None where one is not finite."""
+    return [_rounded(value) for value in values.tolist()]
 
 
 def _of_all(errors: Tensor) -> dict[str, list[float | None]]:
-    """Over the replicas, where one that diverged counts as infinite [replica, window]."""
+    """Summary over all replicas of errors [replica, window]; a replica that diverged counts as infinite."""
     ordered = errors.sort(dim=0).values
     last = len(ordered) - 1
     return {
-        "median": _numbers(torch.stack([median(column) for column in errors.T])),
-        "lowest": _numbers(ordered[0]),
-        "highest": _numbers(ordered[-1]),
-        "q10": _numbers(ordered[round(0.1 * last)]),
-        "q90": _numbers(ordered[round(0.9 * last)]),
+        "median": rounded_numbers(torch.stack([median(column) for column in errors.T])),
+        "lowest": rounded_numbers(ordered[0]),
+        "highest": rounded_numbers(ordered[-1]),
+        "q10": rounded_numbers(ordered[round(0.1 * last)]),
+        "q90": rounded_numbers(ordered[round(0.9 * last)]),
     }
 
 
 def _of_finite(energies: Tensor) -> dict[str, list[float | None]]:
-    """Over the replicas that are finite in a window [replica, window]."""
+    """Summary over the replicas that are finite in a window, of energies [replica, window]."""
     finite = energies.isfinite()
     middle = torch.where(finite, energies, torch.nan).nanquantile(0.5, dim=0)
     return {
-        "median": _numbers(middle),
-        "lowest": _numbers(torch.where(finite, energies, torch.inf).amin(dim=0)),
-        "highest": _numbers(torch.where(finite, energies, -torch.inf).amax(dim=0)),
+        "median": rounded_numbers(middle),
+        "lowest": rounded_numbers(torch.where(finite, energies, torch.inf).amin(dim=0)),
+        "highest": rounded_numbers(torch.where(finite, energies, -torch.inf).amax(dim=0)),
     }
 
 
 def _check(content: dict[str, Any]) -> None:
-    """Refuse what readers would stumble over later."""
+    """Raises an error for content that would make a reader fail later."""
     lengths = {axis: _length(content, axis) for axis in _AXES}
     lengths["bond_edges_A"] -= 1  # bins
     float(content["period_fs"])
@@ -288,5 +210,5 @@ def _check(content: dict[str, Any]) -> None:
 def _length(mapping: Mapping[str, Any], key: str) -> int:
     values = mapping[key]
     if not isinstance(values, list) or not all(value is None or isinstance(value, int | float) for value in values):
-        raise ValueError(f"{key} is no list of numbers")
+        raise ValueError(f"{key} is not a list of numbers")
     return len(values)

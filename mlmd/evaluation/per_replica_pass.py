@@ -1,4 +1,4 @@
-"""The first reading of runs and their reference: what can be said of each replica by itself."""
+"""First pass over runs and their reference: statistics of each replica by itself."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,30 +10,31 @@ from torch import Tensor
 
 from mlmd.errors import CalculatorError, DataError
 from mlmd.evaluation.chunked_frames import ChunkedFrames
-from mlmd.evaluation.replica_statistics import EvaluationPlan, ReferenceStatistics, ReplicaStatistics, RunStatistics
+from mlmd.evaluation.evaluation_plan import EvaluationPlan
+from mlmd.evaluation.replica_statistics import ReferenceStatistics, ReplicaStatistics, RunStatistics
 
 AnyStatistics = TypeVar("AnyStatistics", bound=ReplicaStatistics)
 
 Potential = Callable[[Tensor], Tensor]
-"""Potential energy [replica, time], eV, from the minimum, of positions [replica, time, atom, xyz], A.
+"""Potential energy above the minimum [replica, time], eV, of positions [replica, time, atom, xyz], A.
 
-Of positions that are no numbers it gives none; where it cannot tell an energy it may raise `CalculatorError`."""
+It returns NaN for positions that are not finite, and may raise `CalculatorError` where it finds no energy."""
 
 
 def energies_of(potential: Potential, positions: Tensor) -> Tensor:
-    """Energies of a run that may be lost: no number where the potential cannot tell one.
+    """Potential energies of a run that may have diverged.
 
     Args:
-        potential: whose.
+        potential: the potential energy surface.
         positions: [replica, time, atom, xyz], A.
 
     Returns:
-        [replica, time], eV.
+        [replica, time], eV; NaN where the potential finds no energy.
     """
     try:
         return potential(positions)
     except CalculatorError:
-        # Atoms that bad kicks have thrown on each other: of one geometry after the other, those that can be told are.
+        # Bad kicks have thrown atoms on each other somewhere. One geometry at a time, the others still get an energy.
         energies = torch.full_like(positions[..., 0, 0], torch.nan)
         for replica, frame in np.ndindex(*energies.shape):
             with suppress(CalculatorError):
@@ -42,49 +43,49 @@ def energies_of(potential: Potential, positions: Tensor) -> Tensor:
 
 
 class PerReplicaPass:
-    """Reads everything once.
+    """Reads all frames once and collects the statistics of every replica.
 
     Args:
-        reading: runs and reference.
-        judging: what is known beforehand.
-        potential: energies that only judge.
+        chunked: runs and reference.
+        plan: what is fixed beforehand.
+        potential: potential energies; these evaluations are not counted as force calls.
 
     Attributes:
-        true: tallies of the reference by group of replicas.
-        runs: by run, likewise.
-        survived: by run, likewise, which replicas did.
-        correlation_ref: sum over all replicas.
-        correlations: by run, sums over the survivors, of the run and of the reference.
+        reference: statistics of the reference, one entry per group of replicas.
+        runs: statistics by run, one entry per group.
+        survived: masks of the replicas that survived, by run, one entry per group.
+        correlation_ref: velocity autocorrelation function of the reference, summed over all replicas [lag].
+        correlations: the function of each run and of its reference, summed over the replicas that survived.
 
     Raises:
-        DataError: the reference is not finite, or frames do not fit together.
+        DataError: the reference is not finite, or runs and reference do not fit together.
     """
 
-    def __init__(self, reading: ChunkedFrames, judging: EvaluationPlan, potential: Potential) -> None:
-        self.true: list[ReferenceStatistics] = []
-        self.runs: dict[str, list[RunStatistics]] = {name: [] for name in reading.runs}
-        nothing = torch.zeros(judging.n_lags, dtype=torch.float64)
+    def __init__(self, chunked: ChunkedFrames, plan: EvaluationPlan, potential: Potential) -> None:
+        self.reference: list[ReferenceStatistics] = []
+        self.runs: dict[str, list[RunStatistics]] = {name: [] for name in chunked.runs}
+        nothing = torch.zeros(plan.n_lags, dtype=torch.float64)
         self.correlation_ref = nothing
-        self.correlations = dict.fromkeys(reading.runs, (nothing, nothing))
-        for group in reading.groups():
+        self.correlations = dict.fromkeys(chunked.runs, (nothing, nothing))
+        for group in chunked.groups():
             n_replicas = group.stop - group.start
-            of_true = ReferenceStatistics(judging, n_replicas)
-            of_runs = {name: RunStatistics(judging, n_replicas) for name in reading.runs}
-            seen = 0
-            for true, runs in reading.stretches(group):
-                with_energy = judging.sampling.within(seen)
-                seen += len(true)
-                of_true.update(true, potential(true.positions[:, with_energy]))
+            of_reference = ReferenceStatistics(plan, n_replicas)
+            of_runs = {name: RunStatistics(plan, n_replicas) for name in chunked.runs}
+            n_seen = 0
+            for reference, runs in chunked.chunks(group):
+                with_energy = plan.sampling.within(n_seen)
+                n_seen += len(reference)
+                of_reference.update(reference, potential(reference.positions[:, with_energy]))
                 for name, frames in runs.items():
                     of_runs[name].update(frames, energies_of(potential, frames.positions[:, with_energy]))
-            self._close_group(of_true, of_runs)
+            self._close_group(of_reference, of_runs)
         self.survived = {name: [each.survived for each in groups] for name, groups in self.runs.items()}
 
-    def _close_group(self, of_true: ReferenceStatistics, of_runs: Mapping[str, RunStatistics]) -> None:
-        if not bool(of_true.survived.all()):
+    def _close_group(self, of_reference: ReferenceStatistics, of_runs: Mapping[str, RunStatistics]) -> None:
+        if not bool(of_reference.survived.all()):
             raise DataError("the reference holds frames that are not finite; shorten dt_fs or lower its energy")
-        self.true.append(of_true)
-        correlation_ref = of_true.take_correlation()
+        self.reference.append(of_reference)
+        correlation_ref = of_reference.take_correlation()
         self.correlation_ref = self.correlation_ref + correlation_ref.sum(dim=0)
         for name, run in of_runs.items():
             self.runs[name].append(run)
@@ -95,16 +96,22 @@ class PerReplicaPass:
             )
 
     def n_survivors(self, name: str) -> int:
-        """Replicas of a run that survived."""
+        """Number of replicas of a run that survived."""
         return sum(int(kept.sum()) for kept in self.survived[name])
 
     def of_survivors(self, name: str, groups: list[AnyStatistics], value: Callable[[AnyStatistics], Tensor]) -> Tensor:
-        """One number of every replica that survived."""
+        """Concatenates one number per surviving replica over all groups [survivor].
+
+        Args:
+            name: run that defines the survivors.
+            groups: statistics of each group, of the run or of its reference.
+            value: number per replica [replica], taken from the statistics of a group.
+        """
         return torch.cat([value(group)[kept] for group, kept in zip(groups, self.survived[name], strict=True)])
 
     def bond_range(self, name: str | None) -> tuple[float, float]:
-        """Shortest and longest bond of the reference (None), or of a run's survivors and the reference together."""
-        lengths = [group.lengths for group in self.true]
+        """Shortest and longest bond, A, of the reference (None) or of the reference and a run's survivors together."""
+        lengths = [group.lengths for group in self.reference]
         lowest = min(float(group.lowest.min()) for group in lengths)
         highest = max(float(group.highest.max()) for group in lengths)
         if name is not None:

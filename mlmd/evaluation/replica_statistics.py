@@ -1,89 +1,23 @@
-"""What the first reading of a run leaves of each replica."""
+"""Accumulates, chunk by chunk, the statistics of each replica from which scores and curves are computed."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mlmd.errors import ConfigError
+from mlmd.evaluation.evaluation_plan import EvaluationPlan
 from mlmd.observables import energy, momenta
 from mlmd.observables.accumulators import Autocorrelation, Moments, Trend, WindowMeans
-from mlmd.observables.internal_motion import InternalMotion
+from mlmd.observables.errors import require_same_shape
 from mlmd.state import Trajectory
 
 
-@dataclass(frozen=True)
-class EnergySampling:
-    """Frames that are judged, and every k-th of them, the last among them, for what needs a potential energy.
-
-    Attributes:
-        n_frames: frames that are judged.
-        frame_dt_fs: time between two of them.
-        every: k; 1 for all.
-
-    Raises:
-        ConfigError: no positive number, or fewer than two energies.
-    """
-
-    n_frames: int
-    frame_dt_fs: float
-    every: int = 1
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ConfigError(f"energy_every = {self.every} must be at least 1")
-        if self.n_energies < 2:
-            raise ConfigError(
-                f"energy_every = {self.every} leaves one energy of {self.n_frames} judged frames, and judging needs "
-                "two; lower it"
-            )
-
-    @property
-    def n_energies(self) -> int:
-        """Frames with an energy."""
-        return 1 + (self.n_frames - 1) // self.every
-
-    @property
-    def dt_fs(self) -> float:
-        """Time between two energies."""
-        return self.every * self.frame_dt_fs
-
-    @property
-    def first(self) -> int:
-        """The first frame with an energy."""
-        return (self.n_frames - 1) % self.every
-
-    def within(self, start: int) -> slice:
-        """Frames with an energy in a stretch that begins with frame ``start``."""
-        return slice((self.first - start) % self.every, None, self.every)
-
-
-@dataclass(frozen=True)
-class EvaluationPlan:
-    """What is known of a run before it is read.
-
-    Attributes:
-        sampling: frames, and those of them whose potential energy is asked for.
-        window_energies: energies in a window of the energy error.
-        n_lags: lags of the autocorrelation function.
-        masses: [atom], u.
-        motion: what of the molecule is watched.
-    """
-
-    sampling: EnergySampling
-    window_energies: int
-    n_lags: int
-    masses: Tensor
-    motion: InternalMotion
-
-
 class ReplicaStatistics(ABC):
-    """Takes the frames of some replicas, stretch by stretch; what is asked of a run and of its reference alike.
+    """Statistics that are needed of a run and of its reference alike, for one group of replicas.
 
     Args:
-        judging: what is known beforehand.
-        n_replicas: of these.
+        plan: what is fixed beforehand.
+        n_replicas: number of replicas in the group.
 
     Attributes:
         total: total energy, eV.
@@ -92,30 +26,39 @@ class ReplicaStatistics(ABC):
         vibrational: vibrational kinetic energy, eV.
         rotational: rotational kinetic energy, eV.
         windows: total energy in windows, eV.
-        kinetic_windows: kinetic energy in the same windows and frames, eV.
+        kinetic_windows: kinetic energy of the same frames in the same windows, eV.
     """
 
-    def __init__(self, judging: EvaluationPlan, n_replicas: int) -> None:
-        self._masses, self._motion, self._sampling = judging.masses, judging.motion, judging.sampling
+    def __init__(self, plan: EvaluationPlan, n_replicas: int) -> None:
+        self._masses, self._motion, self._sampling = plan.masses, plan.motion, plan.sampling
         self.windows, self.kinetic_windows = (
-            WindowMeans(n_replicas, judging.sampling.n_energies, judging.window_energies) for _ in range(2)
+            WindowMeans(n_replicas, plan.sampling.n_energies, plan.window_energies) for _ in range(2)
         )
         self.total, self.lengths, self.first_length = (Moments(n_replicas) for _ in range(3))
         self.vibrational, self.rotational = (Moments(n_replicas) for _ in range(2))
-        self._autocorrelation: Autocorrelation | None = Autocorrelation(judging.masses, judging.n_lags)
+        self._autocorrelation: Autocorrelation | None = Autocorrelation(plan.masses, plan.n_lags)
         self._all_finite = torch.ones(n_replicas, dtype=torch.bool)
-        self._seen = 0
+        self._n_seen = 0
 
     def update(self, frames: Trajectory, potential_energy: Tensor) -> None:
-        """Take the next frames and the potential energy of those that have one [replica, energy], eV."""
+        """Adds the next frames.
+
+        Args:
+            frames: the next frames of the group.
+            potential_energy: potential energy of the frames that have one [replica, energy], eV.
+
+        Raises:
+            DataError: there are not as many energies as frames that need one.
+        """
         positions, velocities = frames.positions, frames.velocities
         kinetic = energy.kinetic_energy(velocities, self._masses)
-        sampled = kinetic[:, self._sampling.within(self._seen)]
-        self._seen += kinetic.shape[1]
+        sampled = kinetic[:, self._sampling.within(self._n_seen)]
+        require_same_shape(potential_energy, sampled, names=("potential_energy", "kinetic_energy"))
+        self._n_seen += kinetic.shape[1]
         total = potential_energy + sampled
         self._all_finite &= total.isfinite().all(dim=1) & kinetic.isfinite().all(dim=1)
         self._all_finite &= positions.isfinite().flatten(start_dim=1).all(dim=1)
-        # A stretch may lie between two energies.
+        # A chunk may lie between two energies.
         if total.shape[1]:
             self.total.update(total)
             self.windows.update(total)
@@ -128,14 +71,14 @@ class ReplicaStatistics(ABC):
         self.rotational.update(parts.rotational)
         if self._autocorrelation is not None:
             self._autocorrelation.update(velocities)
-        self._take(frames, total, kinetic)
+        self._update_own(frames, total, kinetic)
 
     @abstractmethod
-    def _take(self, frames: Trajectory, total: Tensor, kinetic: Tensor) -> None:
-        """What is asked beyond; energies are [replica, energy] and [replica, time], eV."""
+    def _update_own(self, frames: Trajectory, total: Tensor, kinetic: Tensor) -> None:
+        """Adds to the statistics of the subclass; energies are [replica, energy] and [replica, time], eV."""
 
     def take_correlation(self) -> Tensor:
-        """The velocity autocorrelation function [replica, lag]; what it was made of is forgotten."""
+        """Returns the velocity autocorrelation function [replica, lag] and frees the memory of its accumulator."""
         assert self._autocorrelation is not None
         values = self._autocorrelation.values
         self._autocorrelation = None
@@ -143,34 +86,34 @@ class ReplicaStatistics(ABC):
 
     @property
     def survived(self) -> Tensor:
-        """Replicas whose every energy and position is a number [replica]."""
+        """Mask of the replicas in which every energy and position is finite [replica]."""
         return self._all_finite
 
     @property
     def lost_bond(self) -> Tensor:
-        """Replicas with a bond length that is no number [replica]."""
+        """Mask of the replicas with a bond length that is not finite [replica]."""
         return ~(self.lengths.lowest + self.lengths.highest).isfinite()
 
 
 class RunStatistics(ReplicaStatistics):
-    """Of a run.
+    """Statistics of a run.
 
     Attributes:
         kinetic: kinetic energy, eV.
-        trend: total energy along the run, eV.
+        trend: slope of the total energy along the run, eV per energy sample.
         linear_change: largest |P_n - P_0| [replica], u A/fs.
         angular_change: largest |L_n - L_0| [replica], u A^2/fs.
     """
 
-    def __init__(self, judging: EvaluationPlan, n_replicas: int) -> None:
-        super().__init__(judging, n_replicas)
+    def __init__(self, plan: EvaluationPlan, n_replicas: int) -> None:
+        super().__init__(plan, n_replicas)
         self.kinetic = Moments(n_replicas)
-        self.trend = Trend(n_replicas, judging.sampling.n_energies)
+        self.trend = Trend(n_replicas, plan.sampling.n_energies)
         self._start: tuple[Tensor, Tensor] | None = None
         self.linear_change = torch.zeros(n_replicas, dtype=torch.float64)
         self.angular_change = torch.zeros_like(self.linear_change)
 
-    def _take(self, frames: Trajectory, total: Tensor, kinetic: Tensor) -> None:
+    def _update_own(self, frames: Trajectory, total: Tensor, kinetic: Tensor) -> None:
         self.kinetic.update(kinetic)
         if total.shape[1]:
             self.trend.update(total)
@@ -183,14 +126,14 @@ class RunStatistics(ReplicaStatistics):
 
 
 class ReferenceStatistics(ReplicaStatistics):
-    """Of the reference, in whose scale changes of momenta are told."""
+    """Statistics of the reference, which also set the scale of the momentum errors."""
 
-    def __init__(self, judging: EvaluationPlan, n_replicas: int) -> None:
-        super().__init__(judging, n_replicas)
+    def __init__(self, plan: EvaluationPlan, n_replicas: int) -> None:
+        super().__init__(plan, n_replicas)
         self._sizes, self._angular_sizes = Moments(n_replicas), Moments(n_replicas)
         self._angular_start: Tensor | None = None
 
-    def _take(self, frames: Trajectory, total: Tensor, kinetic: Tensor) -> None:
+    def _update_own(self, frames: Trajectory, total: Tensor, kinetic: Tensor) -> None:
         positions, velocities, masses = frames.positions, frames.velocities, self._masses
         if self._angular_start is None:
             self._angular_start = momenta.angular_momentum(positions[:, :1], velocities[:, :1], masses)[:, 0]
@@ -199,12 +142,12 @@ class ReferenceStatistics(ReplicaStatistics):
 
     @property
     def linear_scale(self) -> Tensor:
-        """What a change of the linear momentum is compared with [replica], u A/fs."""
+        """Scale of a change of the linear momentum [replica], u A/fs."""
         return self._sizes.mean
 
     @property
     def angular_scale(self) -> Tensor:
-        """What a change of the angular momentum is compared with [replica], u A^2/fs."""
+        """Scale of a change of the angular momentum [replica], u A^2/fs."""
         assert self._angular_start is not None
         return momenta.scale_of_start(self._angular_start, self._angular_sizes.mean)
 
@@ -215,11 +158,11 @@ def _largest(vectors: Tensor) -> Tensor:
 
 
 def pooled_moments(moments: list[Moments], chosen: list[Tensor]) -> tuple[float, float]:
-    """Mean and standard deviation of all values of the chosen replicas together.
+    """Mean and standard deviation over all values of the chosen replicas.
 
     Args:
-        moments: of groups of replicas, all of equally many values.
-        chosen: of each group, which replicas [replica].
+        moments: moments of each group of replicas, all over the same number of values.
+        chosen: mask of the chosen replicas of each group [replica].
     """
     means = torch.cat([group.mean[keep] for group, keep in zip(moments, chosen, strict=True)])
     variances = torch.cat([group.variance[keep] for group, keep in zip(moments, chosen, strict=True)])

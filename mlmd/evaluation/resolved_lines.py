@@ -1,7 +1,8 @@
-"""Vibrational lines of an on-the-fly run as far as its length resolves them, beside those of a shorter true one.
+"""Vibrational lines of an on-the-fly run beside those of a shorter reference, as far as both lengths resolve them.
 
-Every thermal replica has lines of its own, for a bond that stretches far vibrates slower. The highest peak of all of
-them together is that of one replica, and jumps to another's when heights change; the centre of the power does not.
+Every thermal replica has lines of its own, since a bond that stretches far vibrates more slowly. The highest peak of
+the summed spectrum belongs to one replica and jumps to another when heights change. The centre of the power does not
+jump, so both are given.
 """
 
 from dataclasses import dataclass
@@ -14,21 +15,22 @@ from mlmd.observables.spectral_lines import WINDOW_CM1, WINDOW_SHARE, LineSpectr
 from mlmd.state import FrameSource
 from mlmd.systems import System
 
-STRETCH_FRAMES = 2000
+CHUNK_FRAMES = 2000
+"""Number of frames that are read at once."""
 
 
 @dataclass(frozen=True)
-class Resolved:
-    """A line of both, cm^-1.
+class ResolvedLine:
+    """One line of a run and of its reference.
 
     Attributes:
-        harmonic_cm1: in the harmonic limit; None for a bond.
-        position_cm1: of the run.
-        reference_cm1: of true dynamics.
-        resolution_cm1: of the shorter of the two.
-        centre_cm1: of the run, mean wavenumber by power, within 15 % or 100 cm^-1 of the harmonic one or, for a bond,
-            of the reference's peak.
-        centre_reference_cm1: of true dynamics.
+        harmonic_cm1: harmonic wavenumber, cm^-1; None for a diatomic.
+        position_cm1: highest peak of the run, cm^-1.
+        reference_cm1: highest peak of the reference, cm^-1.
+        resolution_cm1: spectral resolution of the shorter of the two, cm^-1.
+        centre_cm1: power-weighted mean wavenumber of the run, cm^-1, within 15 % or 100 cm^-1, whichever is more, of
+            the harmonic wavenumber or, for a diatomic, of the reference's peak.
+        centre_reference_cm1: the same of the reference, cm^-1.
     """
 
     harmonic_cm1: float | None
@@ -39,23 +41,23 @@ class Resolved:
     centre_reference_cm1: float
 
 
-def resolved_lines(run: FrameSource, reference: FrameSource, system: System, *, every: int) -> list[Resolved]:
-    """The lines of all frames of a run and of a reference, which may be of other lengths.
+def resolve_lines(run: FrameSource, reference: FrameSource, system: System, *, every: int) -> list[ResolvedLine]:
+    """Lines from all frames of a run and of a reference; the two may differ in length.
 
     Args:
-        run: what ML propagated.
-        reference: true dynamics.
+        run: frames that ML propagated.
+        reference: frames of Hamiltonian dynamics.
         system: what was simulated.
-        every: steps between two frames of both.
+        every: number of steps between two frames of both.
     """
     motion, frame_dt_fs = internal_motion_of(system), system.dt_fs * every
-    own, true = (_spectra(frames, motion, frame_dt_fs) for frames in (run, reference))
+    spectra, spectra_ref = (_spectra(frames, motion, frame_dt_fs) for frames in (run, reference))
     resolution = spectrum_resolution_cm1(min(len(run), len(reference)), frame_dt_fs)
-    resolved = []
-    for index, (line, shift) in enumerate(zip(motion.lines, line_shifts(own, true, motion.lines), strict=True)):
+    shifts, resolved = line_shifts(spectra, spectra_ref, motion.lines), []
+    for index, (line, shift) in enumerate(zip(motion.lines, shifts, strict=True)):
         near = shift.reference_cm1 if line.harmonic_cm1 is None else line.harmonic_cm1
-        centres = (_centre(spectra.wavenumbers, spectra.power[index], near) for spectra in (own, true))
-        resolved.append(Resolved(line.harmonic_cm1, shift.position_cm1, shift.reference_cm1, resolution, *centres))
+        centres = (_centre(each.wavenumbers, each.power[index], near) for each in (spectra, spectra_ref))
+        resolved.append(ResolvedLine(line.harmonic_cm1, shift.position_cm1, shift.reference_cm1, resolution, *centres))
     return resolved
 
 
@@ -67,8 +69,8 @@ def _centre(wavenumbers: Tensor, power: Tensor, near_cm1: float) -> float:
 
 def _spectra(frames: FrameSource, motion: InternalMotion, frame_dt_fs: float) -> LineSpectra:
     spectra, rates = LineSpectraAccumulator(motion.lines, len(frames), frame_dt_fs), motion.follow()
-    for start in range(0, len(frames), STRETCH_FRAMES):
-        part = frames.frames(start, min(start + STRETCH_FRAMES, len(frames)))
+    for start in range(0, len(frames), CHUNK_FRAMES):
+        part = frames.frames(start, min(start + CHUNK_FRAMES, len(frames)))
         spectra.update(rates(part.positions, part.velocities))
     spectra.end_run()
     return spectra.result()

@@ -1,4 +1,4 @@
-"""Rollouts that judge a predictor: MLMD from held-out initial states against reference dynamics from the same ones."""
+"""Runs MLMD from held-out initial states and scores it against reference dynamics from the same states."""
 
 import copy
 import time
@@ -10,34 +10,33 @@ from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.evaluation.curves import RolloutCurves
-from mlmd.evaluation.evaluate import RolloutEvaluation, evaluate_rollouts
+from mlmd.evaluation.evaluate import evaluate_system
 from mlmd.models import VelocityPredictor
-from mlmd.observables import internal_motion_of
 from mlmd.propagation import EagerEngine, Engine, Injection, Propagator, reference_propagator, rollout_counts
-from mlmd.state import FrameSource, Trajectory
+from mlmd.state import Trajectory
 from mlmd.systems import System
 
 CHUNK_STEPS = 1000
-"""Steps between two calls of the progress reporter."""
+"""Number of steps between two calls of the progress callback."""
 
 Progress = Callable[[str, int, int], None]
-"""Told the name of the run, the steps done and the steps in all."""
+"""Called with the name of the run, the number of steps done and the total number of steps."""
 
 
 @dataclass(frozen=True)
 class RolloutPlan:
-    """What is propagated.
+    """Which rollouts are propagated.
 
     Attributes:
-        injections: injection by name of its schedule; each rollout works on a copy.
-        n_steps: steps after ML takes over.
-        n_replicas: held-out replicas.
-        start_step: Hamiltonian steps before ML takes over.
-        engine: advances the learned stretches; the rollouts take turns with it.
-        energy_every: judged frames from one potential energy to the next, see `evaluate_rollouts`.
+        injections: injections by name of their schedule; each rollout uses a copy.
+        n_steps: steps after ML takes over, at least 2.
+        n_replicas: number of held-out replicas, at least 1.
+        start_step: Hamiltonian steps before ML takes over, at least 1.
+        engine: engine that advances the learned stretches of all rollouts, one after the other.
+        energy_every: frames from one potential energy to the next, see `evaluate_rollouts`; at least 1.
 
     Raises:
-        ConfigError: a number is too small.
+        ConfigError: a number is too small, or ``energy_every`` leaves fewer than two energies.
     """
 
     injections: Mapping[str, Injection]
@@ -55,20 +54,20 @@ class RolloutPlan:
                 raise ConfigError(f"rollout.{name} = {value} must be at least {least}")
         if self.energy_every >= self.n_steps:
             raise ConfigError(
-                f"rollout.energy_every = {self.energy_every} leaves one energy of {self.n_steps} steps, and judging "
-                "needs two; lower it"
+                f"rollout.energy_every = {self.energy_every} leaves one energy in {self.n_steps} steps, and the energy "
+                "error needs two; lower it"
             )
 
 
 @dataclass(frozen=True)
 class RolloutResult:
-    """What is kept of a rollout once it is judged.
+    """What is kept of a rollout after its frames are gone.
 
     Attributes:
-        metrics: scores by name, counts included.
-        curves: for figures, under the name of the schedule.
-        diverged_at: step at which a replica was found diverged, by replica.
-        n_replicas: replicas that were propagated.
+        metrics: scores and counts by name.
+        curves: curves for figures, under the name of the schedule.
+        diverged_at: step at which a replica was found to have diverged, by replica.
+        n_replicas: number of replicas that were propagated.
         wall_s: wall-clock time of the propagation, s.
     """
 
@@ -82,14 +81,14 @@ class RolloutResult:
 def reference_rollout(
     system: System, initial: tuple[Tensor, Tensor], plan: RolloutPlan, *, device: torch.device | str, progress: Progress
 ) -> Trajectory:
-    """Reference frames from the step at which ML takes over, on the CPU; their force calls are nobody's.
+    """Reference frames from the step at which ML takes over, on the CPU. Their force calls are not counted.
 
     Args:
         system: what is simulated.
         initial: on-step positions (A) and velocities (A/fs), [replica, atom, xyz].
-        plan: how long, and from which step on.
-        device: where.
-        progress: told how far the run is.
+        plan: number of steps, and the step at which ML takes over.
+        device: device of the propagation.
+        progress: called after every 1000 steps.
     """
     propagator = reference_propagator(system, device=device)
     propagator.start(*initial)
@@ -107,7 +106,7 @@ def run_rollouts(
     device: torch.device | str,
     progress: Progress,
 ) -> dict[str, RolloutResult]:
-    """Propagate under every injection of the plan, one after the other, and judge each rollout before the next.
+    """Propagates one rollout per injection of the plan and evaluates each before the next one starts.
 
     At most one rollout is in memory beside the reference.
 
@@ -116,9 +115,9 @@ def run_rollouts(
         system: what is simulated.
         initial: on-step positions (A) and velocities (A/fs), [replica, atom, xyz].
         reference: frames of `reference_rollout` from the same states.
-        plan: what is propagated.
-        device: where.
-        progress: told how far each run is.
+        plan: which rollouts are propagated.
+        device: device of the propagation.
+        progress: called after every 1000 steps.
 
     Returns:
         Results by name of the schedule.
@@ -135,63 +134,29 @@ def run_rollouts(
         )
         propagator.start(*initial)
         propagator.advance(plan.start_step, every=plan.start_step + 1)
-        results[name] = _propagate_and_judge(propagator, name, reference, plan, progress)
+        results[name] = _propagate_and_evaluate(propagator, name, reference, plan, progress)
     return results
 
 
-def _propagate_and_judge(
+def _propagate_and_evaluate(
     propagator: Propagator, name: str, reference: Trajectory, plan: RolloutPlan, progress: Progress
 ) -> RolloutResult:
-    """The frames end with this function, before the next rollout needs the room."""
+    """One rollout. Its frames are freed on return, before the next rollout needs the memory."""
     began = time.perf_counter()
     trajectory = _advance(propagator, plan.n_steps, name, progress)
     wall_s = time.perf_counter() - began
-    survey = evaluate_system({name: trajectory}, reference, propagator.system, energy_every=plan.energy_every)
+    evaluation = evaluate_system({name: trajectory}, reference, propagator.system, energy_every=plan.energy_every)
     return RolloutResult(
-        metrics=survey.scores[name] | rollout_counts(propagator),
-        curves=survey.curves,
+        metrics=evaluation.scores[name] | rollout_counts(propagator),
+        curves=evaluation.curves,
         diverged_at=dict(propagator.guard.diverged_at),
         n_replicas=trajectory.n_replicas,
         wall_s=wall_s,
     )
 
 
-def evaluate_system(
-    runs: Mapping[str, FrameSource],
-    reference: FrameSource,
-    system: System,
-    *,
-    first: int = 0,
-    energy_every: int = 1,
-) -> RolloutEvaluation:
-    """Scores and curves of rollouts of a system, of any length, in bounded memory; see `evaluate_rollouts`.
-
-    Args:
-        runs: by name, on the CPU.
-        reference: of the same steps from the same initial states.
-        system: what was simulated.
-        first: the first frame that is judged.
-        energy_every: frames from one potential energy to the next; more than 1 where the Hamiltonian is expensive.
-
-    Raises:
-        ConfigError: fewer than two energies are left, or a system of more than two atoms has no normal modes.
-        DataError: runs and reference do not fit together, or the reference is not finite.
-    """
-    return evaluate_rollouts(
-        runs,
-        reference,
-        lambda positions: system.hamiltonian.energy_and_forces(positions)[0],
-        masses=system.masses(),
-        dt_fs=system.dt_fs,
-        period_fs=system.slowest_period_fs,
-        first=first,
-        motion=internal_motion_of(system),
-        energy_every=energy_every,
-    )
-
-
 def _advance(propagator: Propagator, n_steps: int, name: str, progress: Progress) -> Trajectory:
-    """The next frames, on the CPU, where they are judged; joined as they come, so that they are held once."""
+    """The next frames, on the CPU, written into one buffer as they come so that memory holds them once."""
     state = propagator.state
     shape = (state.n_replicas, n_steps, *state.positions.shape[1:])
     whole = Trajectory(

@@ -31,7 +31,6 @@ from mlmd.observables.internal_motion import (
     internal_motion_of,
 )
 from mlmd.observables.kick_error_work import work_error_per_period
-from mlmd.observables.metrics import VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
 from mlmd.observables.momenta import (
     KineticPartition,
     angular_momentum,
@@ -54,10 +53,6 @@ __all__ = [
     "LineSpectra",
     "MoleculeMotion",
     "SpectralLine",
-    "VelocityAccuracy",
-    "VelocityMAE",
-    "VelocityMAPE",
-    "WorkError",
     "angular_momentum",
     "angular_momentum_error",
     "angular_momentum_scale",

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from mlmd.data.generation import trajectory_metadata
-from mlmd.evaluation.resolved_lines import Resolved, resolved_lines
-from mlmd.evaluation.rollouts import evaluate_system
+from mlmd.evaluation.evaluate import evaluate_system
+from mlmd.evaluation.resolved_lines import ResolvedLine, resolve_lines
 from mlmd.io.run_folder import RunFiles
 from mlmd.io.trajectory_file import TrajectoryFile
 from mlmd.observables import kinetic_energy
@@ -43,7 +43,7 @@ class Judged:
     """
 
     scores: dict[str, float]
-    lines: list[Resolved]
+    lines: list[ResolvedLine]
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,10 @@ def judge(outcome: dict[str, Any], files: RunFiles, *, system: System, device: t
         with TrajectoryFile(reference_path) as reference:
             n_common = min(len(reference), len(run) - first)
             learned, true = Since(run, first, n_common), Since(reference, 0, n_common)
-            survey = evaluate_system({"learned": learned}, true, system, energy_every=max(1, n_common // MOST_ENERGIES))
-            lines = resolved_lines(Since(run, first, len(run) - first), reference, system, every=every)
-    return Judged(survey.scores["learned"] | at_end, lines)
+            energy_every = max(1, n_common // MOST_ENERGIES)
+            evaluation = evaluate_system({"learned": learned}, true, system, energy_every=energy_every)
+            lines = resolve_lines(Since(run, first, len(run) - first), reference, system, every=every)
+    return Judged(evaluation.scores["learned"] | at_end, lines)
 
 
 def _reference(run: FrameSource, first: int, files: RunFiles, *, system: System, device: torch.device) -> Path:

@@ -42,7 +42,7 @@ def summary_table(metrics: Metrics, *, title: str, lines: Sequence[SpectralLine]
     """The scores of a run in blocks: one-step test, a row per schedule, lines of a molecule, costs.
 
     - every ``test/<quantity>``, and where there is ``test/linear_<quantity>``, the linear shortcut alone, it beside;
-    - ``rollout/<schedule>/<quantity>`` with the quantities of `mlmd.evaluation.rollout_scores.rollout_metrics` and
+    - ``rollout/<schedule>/<quantity>`` with the quantities of `mlmd.evaluation.rollout_scores` and
       ``n_force_calls``, ``frequency``, ``diverged_replicas``;
     - every ``learning/<quantity>``, how a run that trains its own predictor went, and every ``cost/<quantity>``.
 

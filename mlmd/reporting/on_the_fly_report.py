@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mlmd.evaluation.resolved_lines import Resolved
+from mlmd.evaluation.resolved_lines import ResolvedLine
 from mlmd.io.run_folder import RunFiles
 from mlmd.on_the_fly import Entry, Signal, break_even_step, write_records
 from mlmd.on_the_fly.evaluate_run import REFERENCE_FILE, judge
@@ -47,7 +47,7 @@ def report(
         judged = judge(outcome, files, system=system, device=device)
         scores |= judged.scores
         if judged.lines:
-            header = [field.name for field in fields(Resolved)]
+            header = [field.name for field in fields(ResolvedLine)]
             write_rows(files.folder / LINES_FILE, header, map(astuple, judged.lines))
     metrics = {f"rollout/{name}/{quantity}": value for quantity, value in scores.items()}
     metrics |= learned(outcome) | costs(outcome, entries)

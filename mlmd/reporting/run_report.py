@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from mlmd.evaluation.curves import RolloutCurves, merge_curves
-from mlmd.evaluation.curves_file import replica_rows, write_curves, write_replicas
+from mlmd.evaluation.curves_file import write_curves
+from mlmd.evaluation.replicas_file import replica_rows, write_replicas
 from mlmd.io.run_folder import RunFiles
 from mlmd.observables import line_position_cm1
 from mlmd.reporting import figures

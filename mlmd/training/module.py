@@ -9,7 +9,7 @@ from torch import Tensor
 from mlmd.data.module import TrajectoryBatch
 from mlmd.io.migrations import CHECKPOINT_VERSION, VERSION_KEY
 from mlmd.models import VelocityPredictor
-from mlmd.observables import VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
+from mlmd.observables.metrics import VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
 from mlmd.state import Trajectory
 from mlmd.training.loss import SequenceLoss
 from mlmd.training.optimizers import OptimizerPlan

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from cli.running import FAST, TO_LEARN, compose
-from mlmd.evaluation.curves_file import read_curves, read_replicas
+from mlmd.evaluation.curves_file import read_curves
+from mlmd.evaluation.replicas_file import read_replicas
 from mlmd.io.checkpoint_file import load_checkpoint_file
 from mlmd.io.migrations import CONFIG_VERSION, VERSION_KEY
 from mlmd.reporting.training_log import read_history

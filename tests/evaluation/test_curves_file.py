@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from mlmd.errors import DataError
-from mlmd.evaluation.curves_file import (
+from mlmd.evaluation import (
     ReplicaRow,
+    evaluate_rollouts,
     read_curves,
     read_replicas,
     replica_rows,
     write_curves,
     write_replicas,
 )
-from mlmd.evaluation.evaluate import evaluate_rollouts
 from mlmd.observables import line_position_cm1
 from mlmd.state import Trajectory
 
@@ -113,14 +113,14 @@ def changed(change):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "it is truncated or damaged; judge the run again"),
+        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "it is truncated or damaged; evaluate the run again"),
         (lambda path: path.write_bytes(b"\xff\xfe"), "it is truncated or damaged"),
         (lambda path: path.write_text("[]"), "it is not a curves.json of mlmd"),
         (lambda path: path.unlink(), "there is no such file"),
         (changed(lambda content: content.update(format_version=2)), "its format version 2 is newer than the 1"),
         (changed(lambda content: content.pop("lag_fs")), r"damaged \('lag_fs'\)"),
         (changed(lambda content: content["reference"]["vacf"].pop()), "vacf of reference has 349 numbers, not 350"),
-        (changed(lambda content: content["schedules"]["always"].update(power="x")), "power is no list of numbers"),
+        (changed(lambda content: content["schedules"]["always"].update(power="x")), "power is not a list of numbers"),
         (changed(lambda content: content.update(schedules=3)), "is damaged"),
     ],
 )

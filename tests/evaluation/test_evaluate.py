@@ -1,4 +1,4 @@
-"""Runs that are read stretch by stretch get the scores that `rollout_metrics` defines on the whole."""
+"""Runs that are read chunk by chunk get the scores that the oracle computes from whole trajectories."""
 
 import math
 import weakref
@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluation.oracle import oracle_scores, window_frames
 from mlmd.errors import DataError
-from mlmd.evaluation import chunked_frames as reading
+from mlmd.evaluation import chunked_frames
 from mlmd.evaluation.curves import merge_curves
 from mlmd.evaluation.evaluate import evaluate_rollouts
-from mlmd.evaluation.rollout_scores import error_window_frames, rollout_metrics
 from mlmd.observables import (
     accumulators,
     bond_lengths,
@@ -41,7 +41,7 @@ def runs(hcl_morse, hcl_harmonic, rotating_states):
 
 
 @pytest.fixture
-def survey(hcl_morse):
+def evaluate(hcl_morse):
     def run(rollout, reference, **changes):
         return evaluate_rollouts({"f = 0": rollout}, reference, *arguments(hcl_morse), **keywords(hcl_morse) | changes)
 
@@ -58,7 +58,7 @@ def keywords(system):
 
 def whole(system, rollout, reference):
     (potential,) = arguments(system)
-    return rollout_metrics(
+    return oracle_scores(
         rollout, reference, potential(rollout.positions), potential(reference.positions), **keywords(system)
     )
 
@@ -71,26 +71,26 @@ def assert_same_scores(ours, theirs):
 
 @pytest.mark.parametrize("frames_at_once", [7, 233, 699, 700])
 @pytest.mark.parametrize("replicas_at_once", [2, 5])
-def test_scores_are_those_of_the_whole(runs, survey, hcl_morse, monkeypatch, frames_at_once, replicas_at_once):
-    monkeypatch.setattr(reading, "GROUP_REPLICAS", replicas_at_once)
-    monkeypatch.setattr(reading, "CHUNK_BYTES", frames_at_once * replicas_at_once * 144)
+def test_scores_are_those_of_the_whole(runs, evaluate, hcl_morse, monkeypatch, frames_at_once, replicas_at_once):
+    monkeypatch.setattr(chunked_frames, "GROUP_REPLICAS", replicas_at_once)
+    monkeypatch.setattr(chunked_frames, "CHUNK_BYTES", frames_at_once * replicas_at_once * 144)
     expected = whole(hcl_morse, *runs)
     assert all(abs(value) > 1e-6 for name, value in expected.items() if name != "diverged_replicas")
-    assert_same_scores(survey(*runs).scores["f = 0"], expected)
+    assert_same_scores(evaluate(*runs).scores["f = 0"], expected)
 
 
 @settings(max_examples=40)
-@given(n_frames=st.integers(2, 120), first=st.integers(0, 40), stretch=st.integers(1, 50))
-def test_runs_of_any_length_from_any_frame(runs, survey_of, n_frames, first, stretch):
+@given(n_frames=st.integers(2, 120), first=st.integers(0, 40), chunk=st.integers(1, 50))
+def test_runs_of_any_length_from_any_frame(runs, evaluate_from, n_frames, first, chunk):
     rollout, reference = (run.frames(0, first + n_frames) for run in runs)
-    survey_of(rollout, reference, first, stretch)
+    evaluate_from(rollout, reference, first, chunk)
 
 
 @pytest.fixture(scope="module")
-def survey_of(hcl_morse):
-    def compare(rollout, reference, first, stretch):
+def evaluate_from(hcl_morse):
+    def compare(rollout, reference, first, chunk):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reading, "CHUNK_BYTES", stretch * 5 * 144)
+            patch.setattr(chunked_frames, "CHUNK_BYTES", chunk * 5 * 144)
             judged = evaluate_rollouts(
                 {"f = 0": rollout}, reference, *arguments(hcl_morse), **keywords(hcl_morse), first=first
             )
@@ -102,14 +102,14 @@ def survey_of(hcl_morse):
 
 @pytest.mark.parametrize("lost", [{1: 350}, {0: 0, 4: 699}, {2: 3, 3: 400}, dict.fromkeys(range(5), 600)])
 @pytest.mark.parametrize("replicas_at_once", [2, 32])
-def test_what_diverged_counts_as_in_the_whole(runs, survey, hcl_morse, monkeypatch, lost, replicas_at_once):
-    monkeypatch.setattr(reading, "GROUP_REPLICAS", replicas_at_once)
-    monkeypatch.setattr(reading, "CHUNK_BYTES", 100 * replicas_at_once * 144)
+def test_what_diverged_counts_as_in_the_whole(runs, evaluate, hcl_morse, monkeypatch, lost, replicas_at_once):
+    monkeypatch.setattr(chunked_frames, "GROUP_REPLICAS", replicas_at_once)
+    monkeypatch.setattr(chunked_frames, "CHUNK_BYTES", 100 * replicas_at_once * 144)
     rollout = Trajectory(runs[0].steps, runs[0].positions.clone(), runs[0].velocities.clone(), runs[0].kicks)
     for replica, frame in lost.items():
         for tensor in (rollout.positions, rollout.velocities):
             tensor[replica, frame:] = math.nan
-    judged = survey(rollout, runs[1])
+    judged = evaluate(rollout, runs[1])
     assert_same_scores(judged.scores["f = 0"], whole(hcl_morse, rollout, runs[1]))
     view = judged.curves.bonds["f = 0"]
     assert (view.n_replicas, view.n_diverged) == (5, len(lost))
@@ -117,13 +117,13 @@ def test_what_diverged_counts_as_in_the_whole(runs, survey, hcl_morse, monkeypat
     assert bool(judged.curves.dynamics_ref.power.isfinite().all())
 
 
-def test_curves_are_those_of_the_whole(runs, survey, hcl_morse, monkeypatch):
-    monkeypatch.setattr(reading, "CHUNK_BYTES", 100 * 5 * 144)
+def test_curves_are_those_of_the_whole(runs, evaluate, hcl_morse, monkeypatch):
+    monkeypatch.setattr(chunked_frames, "CHUNK_BYTES", 100 * 5 * 144)
     rollout, reference = runs
-    curves = survey(*runs).curves
+    curves = evaluate(*runs).curves
     (potential,) = arguments(hcl_morse)
     total, total_ref = (potential(run.positions) + kinetic_energy(run.velocities, hcl_morse.masses()) for run in runs)
-    window = error_window_frames(hcl_morse.period_fs, 0.5, 700)
+    window = window_frames(hcl_morse.period_fs, 0.5, 700)
     centres, errors = energy_error_along(total, total_ref, window_frames=window)
     time_ps, ours = curves.energy_errors["f = 0"]
     torch.testing.assert_close(time_ps, 0.5e-3 * centres)
@@ -148,12 +148,12 @@ def test_curves_are_those_of_the_whole(runs, survey, hcl_morse, monkeypatch):
     )
 
 
-def test_energies_in_windows_and_replicas_are_those_of_the_whole(runs, survey, hcl_morse, monkeypatch):
-    monkeypatch.setattr(reading, "GROUP_REPLICAS", 2)
-    monkeypatch.setattr(reading, "CHUNK_BYTES", 100 * 2 * 144)
-    judged = survey(*runs, first=20)
+def test_energies_in_windows_and_replicas_are_those_of_the_whole(runs, evaluate, hcl_morse, monkeypatch):
+    monkeypatch.setattr(chunked_frames, "GROUP_REPLICAS", 2)
+    monkeypatch.setattr(chunked_frames, "CHUNK_BYTES", 100 * 2 * 144)
+    judged = evaluate(*runs, first=20)
     curves, (potential,) = judged.curves, arguments(hcl_morse)
-    window = error_window_frames(hcl_morse.period_fs, 0.5, 680)
+    window = window_frames(hcl_morse.period_fs, 0.5, 680)
     for view, run in ((curves.energies["f = 0"], runs[0]), (curves.energy_ref, runs[1])):
         n_windows = 680 // window
         ends = slice(700 - n_windows * window, None)
@@ -174,10 +174,10 @@ def test_energies_in_windows_and_replicas_are_those_of_the_whole(runs, survey, h
     assert torch.equal(errors, curves.energy_errors["f = 0"][1][:, -1])
 
 
-def test_a_replica_that_is_lost_and_comes_back_ends_with_no_energy(runs, survey):
+def test_a_replica_that_is_lost_and_comes_back_ends_with_no_energy(runs, evaluate):
     rollout = Trajectory(runs[0].steps, runs[0].positions.clone(), runs[0].velocities, runs[0].kicks)
     rollout.positions[1, 3] = math.nan
-    curves = survey(rollout, runs[1]).curves
+    curves = evaluate(rollout, runs[1]).curves
     assert curves.end_errors["f = 0"].isinf().tolist() == [False, True, False, False, False]
 
 
@@ -196,25 +196,25 @@ def test_runs_judged_one_by_one_are_drawn_together(runs, hcl_morse):
     assert str(merged) == str(together.curves)
 
 
-def test_more_windows_than_fit_a_figure_are_thinned_from_the_end(runs, survey, monkeypatch, hcl_morse):
+def test_more_windows_than_fit_a_figure_are_thinned_from_the_end(runs, evaluate, monkeypatch, hcl_morse):
     short = {"period_fs": hcl_morse.period_fs / 10}
-    every = survey(*runs, **short).curves.energy_errors["f = 0"]
+    every = evaluate(*runs, **short).curves.energy_errors["f = 0"]
     assert len(every[0]) == 31
     monkeypatch.setattr(accumulators, "MAX_WINDOWS", 10)
-    monkeypatch.setattr(reading, "CHUNK_BYTES", 30 * 5 * 144)
-    for ours, all_windows in zip(survey(*runs, **short).curves.energy_errors["f = 0"], every, strict=True):
+    monkeypatch.setattr(chunked_frames, "CHUNK_BYTES", 30 * 5 * 144)
+    for ours, all_windows in zip(evaluate(*runs, **short).curves.energy_errors["f = 0"], every, strict=True):
         torch.testing.assert_close(ours, all_windows[..., 2::4], rtol=1e-10, atol=0)
 
 
-def test_large_samples_are_compared_within_a_bin(runs, survey, monkeypatch):
-    exact = survey(*runs).scores["f = 0"]["bond_wasserstein_A"]
+def test_large_samples_are_compared_within_a_bin(runs, evaluate, monkeypatch):
+    exact = evaluate(*runs).scores["f = 0"]["bond_wasserstein_A"]
     monkeypatch.setattr(accumulators, "EXACT_VALUES", 100)
     lengths = torch.cat([bond_lengths(run.positions).flatten() for run in runs])
     for n_bins in (2**20, 1000):
         monkeypatch.setattr(accumulators, "N_BINS", n_bins)
         bin_A = float(lengths.max() - lengths.min()) / n_bins
-        assert abs(survey(*runs).scores["f = 0"]["bond_wasserstein_A"] - exact) < bin_A
-    assert survey(runs[0], runs[0]).scores["f = 0"]["bond_wasserstein_A"] == 0
+        assert abs(evaluate(*runs).scores["f = 0"]["bond_wasserstein_A"] - exact) < bin_A
+    assert evaluate(runs[0], runs[0]).scores["f = 0"]["bond_wasserstein_A"] == 0
 
 
 def test_large_samples_of_one_number_are_no_error(monkeypatch):
@@ -224,10 +224,10 @@ def test_large_samples_of_one_number_are_no_error(monkeypatch):
     assert distance.value == 0
 
 
-def test_long_spectra_are_means_over_the_last_segments(runs, survey, monkeypatch):
+def test_long_spectra_are_means_over_the_last_segments(runs, evaluate, monkeypatch):
     monkeypatch.setattr(accumulators, "SEGMENT_FRAMES", 150)
-    monkeypatch.setattr(reading, "CHUNK_BYTES", 70 * 5 * 144)
-    curves = survey(*runs).curves
+    monkeypatch.setattr(chunked_frames, "CHUNK_BYTES", 70 * 5 * 144)
+    curves = evaluate(*runs).curves
     signal = bond_velocity(runs[0].positions, runs[0].velocities)
     segments = [power_spectrum(signal[:, start : start + 150], 0.5)[1] for start in (100, 250, 400, 550)]
     torch.testing.assert_close(curves.dynamics["f = 0"].power, torch.stack(segments).mean(dim=0), rtol=1e-12, atol=0)
@@ -258,31 +258,31 @@ class Counting:
         self.alive -= n_frames
 
 
-def test_no_more_than_two_stretches_are_in_memory(runs, survey, monkeypatch):
-    monkeypatch.setattr(reading, "CHUNK_BYTES", 10 * 5 * 144)
+def test_no_more_than_two_chunks_are_in_memory(runs, evaluate, monkeypatch):
+    monkeypatch.setattr(chunked_frames, "CHUNK_BYTES", 10 * 5 * 144)
     for rollout, reference in [[Counting(run) for run in runs]]:
-        survey(rollout, reference)
+        evaluate(rollout, reference)
         for source in (rollout, reference):
             # The last 100 fs of replica 0, for a figure, are 201 frames.
             assert 10 <= source.most <= 201
 
 
-def test_runs_that_do_not_belong_together_are_refused(runs, survey):
+def test_runs_that_do_not_belong_together_are_refused(runs, evaluate):
     rollout, reference = runs
     with pytest.raises(DataError, match="f = 0 has 5 replicas and 600 frames, the reference 5 and 700"):
-        survey(rollout.frames(0, 600), reference)
+        evaluate(rollout.frames(0, 600), reference)
     with pytest.raises(DataError, match="different steps"):
-        survey(rollout.frames(0, 600), reference.frames(100, 700))
+        evaluate(rollout.frames(0, 600), reference.frames(100, 700))
     uneven = Trajectory(rollout.steps.clone(), rollout.positions, rollout.velocities, rollout.kicks)
     uneven.steps[-1] += 1
     with pytest.raises(DataError, match="not evenly spaced"):
-        survey(uneven, uneven)
+        evaluate(uneven, uneven)
     with pytest.raises(DataError, match="need two frames"):
-        survey(rollout.frames(0, 1), reference.frames(0, 1))
+        evaluate(rollout.frames(0, 1), reference.frames(0, 1))
 
 
-def test_a_reference_that_is_not_finite_is_refused(runs, survey):
+def test_a_reference_that_is_not_finite_is_refused(runs, evaluate):
     broken = Trajectory(runs[1].steps, runs[1].positions.clone(), runs[1].velocities, runs[1].kicks)
     broken.positions[1, 500] = math.nan
     with pytest.raises(DataError, match="reference holds frames that are not finite"):
-        survey(runs[0], broken)
+        evaluate(runs[0], broken)

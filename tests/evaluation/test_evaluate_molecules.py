@@ -7,13 +7,13 @@ import pytest
 import torch
 from observables.molecules import CARBON_DIOXIDE, DT_FS, WATER, rotations
 
+from evaluation.oracle import oracle_scores
 from mlmd.errors import CalculatorError, ConfigError
-from mlmd.evaluation import chunked_frames as reading
+from mlmd.evaluation import chunked_frames
 from mlmd.evaluation.curves import merge_curves
 from mlmd.evaluation.evaluate import evaluate_rollouts
+from mlmd.evaluation.evaluation_plan import EnergySampling
 from mlmd.evaluation.per_replica_pass import energies_of
-from mlmd.evaluation.replica_statistics import EnergySampling
-from mlmd.evaluation.rollout_scores import rollout_metrics
 from mlmd.observables import kinetic_energy
 from mlmd.state import Trajectory
 
@@ -43,7 +43,7 @@ def keywords(molecule):
     return {"masses": molecule.masses, "dt_fs": DT_FS, "period_fs": PERIOD_FS, "motion": molecule.motion}
 
 
-def survey(molecule, run, true, **changes):
+def evaluate(molecule, run, true, **changes):
     return evaluate_rollouts({"f = 0": run}, true, potential, **keywords(molecule) | changes)
 
 
@@ -56,11 +56,11 @@ def every_kth(run, *, first, every):
 @MOLECULES
 @pytest.mark.parametrize("group", [1, 2, 32])
 def test_scores_are_those_of_the_whole(molecule, group, monkeypatch):
-    monkeypatch.setattr(reading, "SERIES_BYTES", group * 8 * 500 * molecule.motion.n_modes)
-    monkeypatch.setattr(reading, "CHUNK_BYTES", 100 * 3 * 3 * 3 * 3 * 8)
+    monkeypatch.setattr(chunked_frames, "SERIES_BYTES", group * 8 * 500 * molecule.motion.n_modes)
+    monkeypatch.setattr(chunked_frames, "CHUNK_BYTES", 100 * 3 * 3 * 3 * 3 * 8)
     run, true = make_runs(molecule)
-    expected = rollout_metrics(run, true, potential(run.positions), potential(true.positions), **keywords(molecule))
-    ours = survey(molecule, run, true).scores["f = 0"]
+    expected = oracle_scores(run, true, potential(run.positions), potential(true.positions), **keywords(molecule))
+    ours = evaluate(molecule, run, true).scores["f = 0"]
     assert ours.keys() == expected.keys()
     assert "mode_kinetic_error_worst" in ours
     for name, value in expected.items():
@@ -77,7 +77,7 @@ def test_turning_and_moving_everything_changes_nothing(molecule):
         drift = frames.steps[:, None, None] * 1e-3 + 4.0
         return Trajectory(frames.steps, frames.positions @ turn + drift, frames.velocities @ turn, frames.kicks @ turn)
 
-    ours, theirs = (survey(molecule, *pair).scores["f = 0"] for pair in ((run, true), (moved(run), moved(true))))
+    ours, theirs = (evaluate(molecule, *pair).scores["f = 0"] for pair in ((run, true), (moved(run), moved(true))))
     for name, value in ours.items():
         assert theirs[name] == pytest.approx(value, rel=1e-6, abs=1e-9), name
 
@@ -85,14 +85,14 @@ def test_turning_and_moving_everything_changes_nothing(molecule):
 @MOLECULES
 def test_lines_are_kept_for_a_table(molecule):
     run, true = make_runs(molecule)
-    curves = survey(molecule, run, true).curves
+    curves = evaluate(molecule, run, true).curves
     assert [view.line.modes for view in curves.lines] == [line.modes for line in molecule.motion.lines]
     for view in curves.lines:
         shift = view.shifts["f = 0"]
         assert view.reference_cm1 == shift.reference_cm1 == pytest.approx(view.line.harmonic_cm1, abs=8.0)
         assert shift.shift_cm1 == pytest.approx(-0.03 * view.line.harmonic_cm1, abs=8.0)
     largest = max((view.shifts["f = 0"].shift_cm1 for view in curves.lines), key=abs)
-    assert survey(molecule, run, true).scores["f = 0"]["line_shift_cm1"] == largest
+    assert evaluate(molecule, run, true).scores["f = 0"]["line_shift_cm1"] == largest
     assert curves.bond_ref.first_bond == molecule.motion.first_bond
     torch.testing.assert_close(curves.start.bond_length, molecule.motion.lengths(true.positions)[:, 0, 0])
     density = curves.bond_ref.density * curves.bond_ref.edges.diff()
@@ -115,7 +115,7 @@ def test_runs_judged_one_by_one_have_one_table():
 def test_a_run_without_survivors_has_no_line():
     run, true = make_runs(WATER)
     lost = dataclasses.replace(run, positions=torch.full_like(run.positions, torch.nan))
-    judged = survey(WATER, lost, true)
+    judged = evaluate(WATER, lost, true)
     assert math.isnan(judged.scores["f = 0"]["line_shift_cm1"])
     assert math.isnan(judged.scores["f = 0"]["mode_kinetic_error_worst"])
     assert all(math.isnan(view.shifts["f = 0"].shift_cm1) for view in judged.curves.lines)
@@ -125,7 +125,7 @@ def test_a_run_without_survivors_has_no_line():
 @pytest.mark.parametrize("every", [2, 7, 120, 499])
 @pytest.mark.parametrize("frames_at_once", [20, 500])
 def test_energies_of_every_kth_frame_are_those_of_a_run_of_these_frames(every, frames_at_once, monkeypatch):
-    monkeypatch.setattr(reading, "CHUNK_BYTES", frames_at_once * 3 * 3 * 3 * 3 * 8)
+    monkeypatch.setattr(chunked_frames, "CHUNK_BYTES", frames_at_once * 3 * 3 * 3 * 3 * 8)
     run, true = make_runs(WATER)
     asked = []
 
@@ -137,7 +137,7 @@ def test_energies_of_every_kth_frame_are_those_of_a_run_of_these_frames(every, f
     n_energies = 1 + 499 // every
     assert sum(asked) == 2 * n_energies
     thin = [every_kth(source, first=499 % every, every=every) for source in (run, true)]
-    expected, everything = survey(WATER, *thin), survey(WATER, run, true)
+    expected, everything = evaluate(WATER, *thin), evaluate(WATER, run, true)
     for name in ("energy_error_median", "energy_error_worst", "energy_drift_meV_per_atom_per_ps"):
         assert judged.scores["f = 0"][name] == pytest.approx(expected.scores["f = 0"][name], rel=1e-9), name
     for name in ("vacf_error", "line_shift_cm1", "bond_wasserstein_A", "vibrational_kinetic_error"):
@@ -151,7 +151,7 @@ def test_energies_of_every_kth_frame_are_those_of_a_run_of_these_frames(every, f
 
 def test_drift_is_in_units_of_the_spread_of_all_kinetic_energies():
     run, true = make_runs(WATER)
-    judged = survey(WATER, run, true, energy_every=5).scores["f = 0"]
+    judged = evaluate(WATER, run, true, energy_every=5).scores["f = 0"]
     kinetic = kinetic_energy(run.velocities, WATER.masses)
     total = (potential(run.positions) + kinetic)[:, 4::5]
     time = torch.arange(100, dtype=torch.float64) - 49.5
@@ -167,7 +167,7 @@ def test_an_interval_below_one_is_refused(every):
 
 
 def test_one_energy_is_too_few():
-    with pytest.raises(ConfigError, match="energy_every = 10 leaves one energy of 10 judged frames"):
+    with pytest.raises(ConfigError, match="energy_every = 10 leaves one energy in 10 evaluated frames"):
         EnergySampling(10, 0.5, 10)
 
 

@@ -32,11 +32,11 @@ def rollouts(predictor, system, initial, *, injections=INJECTIONS, n_steps=N_STE
 @pytest.fixture
 def frames(monkeypatch):
     """Frames of each rollout as they are judged, by schedule, of the last call."""
-    seen, survey = {}, rollouts_module.evaluate_system
+    seen, evaluate = {}, rollouts_module.evaluate_system
 
     def look(runs, reference, system, **options):
         seen.update(runs)
-        return survey(runs, reference, system, **options)
+        return evaluate(runs, reference, system, **options)
 
     monkeypatch.setattr(rollouts_module, "evaluate_system", look)
     return seen
@@ -121,13 +121,13 @@ def test_a_replica_that_diverges_is_reported_and_the_rest_goes_on(
 
 
 def test_no_rollout_is_in_memory_when_the_next_begins(exact, hcl_harmonic, rotating_states, monkeypatch):
-    alive, most, survey = weakref.WeakSet(), [0], rollouts_module.evaluate_system
+    alive, most, evaluate = weakref.WeakSet(), [0], rollouts_module.evaluate_system
 
     def count(runs, reference, system, **options):
         gc.collect()
         alive.update(run.positions for run in runs.values())
         most[0] = max(most[0], len(alive))
-        return survey(runs, reference, system, **options)
+        return evaluate(runs, reference, system, **options)
 
     monkeypatch.setattr(rollouts_module, "evaluate_system", count)
     _, results = rollouts(exact, hcl_harmonic, rotating_states(hcl_harmonic))
@@ -175,7 +175,7 @@ def test_energies_of_some_frames_judge_as_those_of_all(exact, hcl_harmonic, rota
 
 
 def test_an_interval_that_leaves_one_energy_is_refused():
-    with pytest.raises(ConfigError, match=r"rollout\.energy_every = 50 leaves one energy of 50 steps"):
+    with pytest.raises(ConfigError, match=r"rollout\.energy_every = 50 leaves one energy in 50 steps"):
         RolloutPlan({}, 50, 1, 1, energy_every=50)
 
 

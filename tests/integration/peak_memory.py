@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 from cli.running import simulate
 
-from mlmd.evaluation import chunked_frames as reading
-from mlmd.evaluation import rollout_scores as rollout
+from mlmd.evaluation import chunked_frames, evaluation_plan
 from mlmd.io import trajectory_layout as layout
 from mlmd.observables import accumulators
 from mlmd.propagation import simulate_to_file as record
@@ -19,10 +18,10 @@ SIZE = ("n_replicas=256", "start_step=32", "every=1")
 
 def bound_everything() -> None:
     """What is held at once is made small beside a run of some seconds."""
-    record.PIECE_BYTES = layout._BLOCK_BYTES = reading.CHUNK_BYTES = 2**20
+    record.PIECE_BYTES = layout._BLOCK_BYTES = chunked_frames.CHUNK_BYTES = 2**20
     accumulators.EXACT_VALUES, accumulators.SEGMENT_FRAMES = 10_000, 256
     accumulators.N_BINS = 2**10
-    rollout.VACF_FS = 50.0
+    evaluation_plan.VACF_FS = 50.0
     record.SAVE_EVERY_S = 0.1
 
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from mlmd.errors import DataError
-from mlmd.observables import WorkError, kinetic_energy, work_error_per_period
+from mlmd.observables import kinetic_energy, work_error_per_period
+from mlmd.observables.metrics import WorkError
 from mlmd.units import ACCELERATION
 
 MASSES = torch.tensor([1.008, 34.969], dtype=torch.float64)

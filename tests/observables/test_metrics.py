@@ -4,15 +4,8 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from mlmd.errors import ConfigError
-from mlmd.evaluation.rollout_scores import RolloutScores, rollout_metrics
-from mlmd.observables import (
-    VelocityAccuracy,
-    VelocityMAE,
-    VelocityMAPE,
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    velocity_accuracy_percent,
-)
+from mlmd.observables import mean_absolute_error, mean_absolute_percentage_error, velocity_accuracy_percent
+from mlmd.observables.metrics import VelocityAccuracy, VelocityMAE, VelocityMAPE
 
 
 def mape(pred: Tensor, true: Tensor) -> Tensor:
@@ -35,11 +28,7 @@ def make_data() -> tuple[Tensor, Tensor]:
 def join(mine: Metric, other: Metric) -> None:
     """Let a metric believe in a second process that holds the other metric's states."""
     mine.distributed_available_fn = lambda: True
-    theirs: list[Tensor] = []
-    for name in mine._reductions:
-        state = getattr(other, name)
-        theirs += [torch.cat(state)] if isinstance(state, list) else [state]
-    queue = iter(theirs)
+    queue = iter([getattr(other, name) for name in mine._reductions])
 
     def gather(state: Tensor, group: object = None) -> list[Tensor]:
         return [state, next(queue)]
@@ -92,46 +81,3 @@ def test_shells_live_in_a_collection():
 def test_mape_shell_refuses_a_negative_threshold_at_once():
     with pytest.raises(ConfigError, match="VelocityMAPE"):
         VelocityMAPE(threshold=-0.1)
-
-
-def scores_shell():
-    return RolloutScores(torch.tensor([1.008, 34.969], dtype=torch.float64), dt_fs=0.5, period_fs=12.5)
-
-
-def test_rollout_scores_of_one_rollout_are_those_of_the_function(harmonic_run):
-    run, reference = harmonic_run(amplitude_A=0.06), harmonic_run()
-    shell = scores_shell()
-    shell.update(run.trajectory, reference.trajectory, run.potential, reference.potential)
-    expected = rollout_metrics(
-        run.trajectory,
-        reference.trajectory,
-        run.potential,
-        reference.potential,
-        masses=shell.masses,
-        dt_fs=0.5,
-        period_fs=12.5,
-    )
-    scores = {name: float(value) for name, value in shell.compute().items()}
-    assert scores.keys() == expected.keys()
-    assert scores == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
-
-
-def test_rollout_scores_are_means_over_processes(harmonic_run):
-    reference = harmonic_run()
-    mine, other = scores_shell(), scores_shell()
-    for shell, amplitude_A in ((mine, 0.06), (other, 0.05)):
-        run = harmonic_run(amplitude_A=amplitude_A)
-        shell.update(run.trajectory, reference.trajectory, run.potential, reference.potential)
-    alone = float(mine.clone().compute()["energy_error_median"])
-    assert alone > 0.4
-    join(mine, other)
-    assert float(mine.compute()["energy_error_median"]) == pytest.approx(alone / 2, rel=1e-6)
-
-
-def test_rollout_scores_forget(harmonic_run):
-    run, reference = harmonic_run(amplitude_A=0.06), harmonic_run()
-    shell = scores_shell()
-    shell.update(run.trajectory, reference.trajectory, run.potential, reference.potential)
-    shell.reset()
-    shell.update(reference.trajectory, reference.trajectory, reference.potential, reference.potential)
-    assert float(shell.compute()["energy_error_median"]) < 1e-6
