@@ -23,7 +23,7 @@ from mlmd.cli.factories import (
 from mlmd.cli.instantiate import build
 from mlmd.cli.program import typed_command
 from mlmd.data.external.file_plan import FilePlan
-from mlmd.data.external.user_data import own_data
+from mlmd.data.external.user_data import read_user_data
 from mlmd.data.generation import draw_initial, reference_data
 from mlmd.data.module import TrajectoryDataModule
 from mlmd.errors import ConfigError, DataError
@@ -196,7 +196,7 @@ def _data(
 
 def _own_data(plan: FilePlan, system: System, files: RunFiles, *, n_history: int) -> dict[str, Trajectory]:
     """The splits from a user's files; the run's ``data.json`` says which, and a resumed run insists on them."""
-    data = own_data(plan, system, n_history=n_history)
+    data = read_user_data(plan, system, n_history=n_history)
     if files.values["resume"] is not None:
         data.require_sources_of(files.folder / DATA_FILE)
     if files.is_main:

@@ -1,1 +1,1 @@
-"""Trajectories as data: generation, storage with provenance, sequences for training."""
+"""Training data: reference trajectories, users' own trajectories, visited states, and the batches made of them."""

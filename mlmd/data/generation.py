@@ -1,4 +1,4 @@
-"""Reference trajectories for training, validation, test and rollouts, each from initial states of its own."""
+"""Generates the reference trajectories of training, validation and test, each split from its own initial states."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,23 +16,23 @@ from mlmd.state import Trajectory
 from mlmd.systems import Regime, System, method_values
 
 DATA_VERSION = 1
-"""Raised with every change of the integrator or the sampling that changes trajectories; older caches are left alone."""
+"""Increased with every change of integrator or sampling that changes trajectories, so that old caches expire."""
 
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class DataPlan:
-    """How much reference data is made; one trajectory belongs to one split as a whole.
+    """The amount of reference data; every trajectory belongs to one split.
 
     Attributes:
-        n_train: trajectories for training.
-        n_val: trajectories for validation.
-        n_test: trajectories for the one-step test.
-        n_steps: MD steps of each.
+        n_train: number of training trajectories, at least 1.
+        n_val: number of validation trajectories, at least 1.
+        n_test: number of trajectories for the one-step test, at least 1.
+        n_steps: length of each trajectory, MD steps, at least 1.
 
     Raises:
-        ConfigError: a number is below 1.
+        ConfigError: a value is below 1.
     """
 
     n_train: int
@@ -47,7 +47,7 @@ class DataPlan:
 
 
 def split_seed(seed: int, purpose: str) -> int:
-    """A seed for one purpose, so that no two splits share a draw.
+    """A seed derived for one purpose, so that no two purposes draw the same random numbers.
 
     >>> split_seed(1, "train") != split_seed(1, "test")
     True
@@ -56,7 +56,7 @@ def split_seed(seed: int, purpose: str) -> int:
 
 
 def draw_initial(system: System, regime: Regime, n_replicas: int, *, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
-    """On-step positions (A) and velocities (A/fs) [replica, atom, xyz] of one purpose."""
+    """Draw initial on-step positions (A) and velocities (A/fs), [replica, atom, xyz], for one purpose."""
     generator = torch.Generator().manual_seed(split_seed(seed, purpose))
     return regime.draw(system, n_replicas, generator=generator)
 
@@ -71,19 +71,19 @@ def reference_data(
     recipe: Mapping[str, Any],
     provenance: Mapping[str, Any],
 ) -> dict[str, Trajectory]:
-    """The splits, from the cache where they are there.
+    """Generate the trajectories of all splits, or read them from the cache.
 
     Args:
-        system: what is simulated.
-        regime: how initial states are drawn.
-        plan: how much of it.
+        system: the simulated system.
+        regime: draws initial states.
+        plan: amount of data.
         seed: seed of the run.
-        cache_folder: where trajectories are kept; None keeps nothing.
-        recipe: what of the configuration decides the trajectories (system, Hamiltonian, regime).
-        provenance: stored beside them.
+        cache_folder: folder that stores trajectories for later runs; None stores none.
+        recipe: the settings that determine the trajectories (system, Hamiltonian, regime).
+        provenance: stored beside the trajectories.
 
     Returns:
-        Trajectories by split, stride 1.
+        Trajectories by split ("train", "val", "test"); every MD step is a frame.
     """
     counts = {"train": plan.n_train, "val": plan.n_val, "test": plan.n_test}
     splits: dict[str, Trajectory] = {}
@@ -113,7 +113,7 @@ def reference_data(
 
 
 def _numbers(system: System) -> dict[str, Any]:
-    """What of a system decides its trajectories, besides the names in its configuration."""
+    """The numbers of a system that determine its trajectories, besides the names in its settings."""
     numbers: dict[str, Any] = {"masses_u": list(system.masses_u), "dt_fs": system.dt_fs}
     constants = getattr(system.hamiltonian, "constants", None)
     if constants is not None:
@@ -125,7 +125,7 @@ def _numbers(system: System) -> dict[str, Any]:
 
 
 def trajectory_metadata(system: System, *, seed: int) -> dict[str, Any]:
-    """What every stored trajectory says of itself."""
+    """The metadata of every stored trajectory of a system."""
     return {
         "system": system.name,
         "symbols": list(system.symbols),

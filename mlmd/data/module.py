@@ -1,4 +1,4 @@
-"""The LightningDataModule: training stretches as device tensors, validation and test trajectories whole."""
+"""The LightningDataModule: training batches of random stretches, validation and test on whole trajectories."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,19 +14,20 @@ from mlmd.models import VelocityPredictor
 from mlmd.state import Trajectory
 
 TrajectoryBatch = tuple[Tensor, ...]
-"""The fields of a Trajectory, in order, and of visited states their target kicks; Lightning moves tuples to the device,
-frozen dataclasses not."""
+"""The fields of a Trajectory in their order, and for visited states also the target kicks.
+
+It is a tuple because Lightning moves tuples to the device, but not frozen dataclasses."""
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """How training data is batched.
+    """The size of training batches. A stretch is a series of consecutive steps of one trajectory.
 
     Attributes:
-        sequence_length: steps in a training stretch; the memory's warm-up is part of it.
-        batch_size: stretches in a batch, over all processes together.
-        batches_per_epoch: optimiser steps in an epoch.
-        noise: standard deviation of noise on the standardised inputs.
+        sequence_length: length of a stretch, MD steps, at least 1; the warm-up of the memory is part of it.
+        batch_size: number of stretches in a batch, over all processes together, at least 1.
+        batches_per_epoch: number of optimizer steps in an epoch, at least 1.
+        noise: standard deviation of the noise added to the standardised inputs, without unit, 0 or more; 0 adds none.
 
     Raises:
         ConfigError: a size is below 1, or the noise is negative.
@@ -47,13 +48,13 @@ class BatchPlan:
 
 @dataclass(frozen=True)
 class VisitedData:
-    """What a round of retraining learns beside the reference trajectories.
+    """The visited states of a round of retraining, which are used beside the reference trajectories.
 
     Attributes:
-        train: visited states of all rounds so far.
-        val: those that validate this round.
-        share: part of a batch that is drawn from them.
-        purpose: name of the round, which decides what is drawn.
+        train: training states, of all rounds so far.
+        val: validation states of this round.
+        share: part of a batch that is drawn from visited states, from 0 to 1.
+        purpose: name of the round; the random draws depend on it.
     """
 
     train: VisitedStates
@@ -63,17 +64,17 @@ class VisitedData:
 
 
 class TrajectoryDataModule(LightningDataModule):
-    """Splits of different trajectories, cut into stretches for training.
+    """Provides batches of the training split, and the validation and test splits as a whole.
 
     Args:
-        splits: trajectories by "train", "val" and "test", stride 1.
-        predictor: gives inputs and targets; its scales are fitted.
-        plan: how training data is batched.
+        splits: trajectories by "train", "val" and "test"; every MD step is a frame.
+        predictor: computes model inputs and targets; its scales are fitted.
+        plan: size of training batches.
         seed: seed of the run.
-        visited: in a round of retraining, what it learns beside the training split.
+        visited: visited states, in a round of retraining.
 
     Raises:
-        ConfigError: a stretch leaves nothing after the memory's warm-up.
+        ConfigError: a stretch is not longer than the warm-up of the memory.
     """
 
     def __init__(
@@ -98,11 +99,11 @@ class TrajectoryDataModule(LightningDataModule):
         self.visited = visited
 
     def train_dataloader(self) -> SequenceBatches | MixedBatches:
-        """Random stretches, on the device of the trainer."""
+        """Batches of random stretches, on the device of the trainer."""
         batch_size = max(1, self.plan.batch_size // self._trainer.world_size)
         if self.visited is None:
             return self._batches(self.splits["train"], None, batch_size, "batches")
-        # Each source has at least one stretch in a batch, but a share of 1 leaves out the reference.
+        # Each source has at least one stretch in a batch, except that a share of 1 uses visited states only.
         n_visited = min(max(1, round(self.visited.share * batch_size)), batch_size)
         states, purpose = self.visited.train, self.visited.purpose
         visited = self._batches(states.trajectory, states.target_kicks, n_visited, f"{purpose} visited")
@@ -111,7 +112,7 @@ class TrajectoryDataModule(LightningDataModule):
         return MixedBatches(self._batches(self.splits["train"], None, batch_size - n_visited, purpose), visited)
 
     def val_dataloader(self) -> "WholeTrajectories":
-        """All validation trajectories as one batch, and visited states as another."""
+        """All validation trajectories as one batch, and visited states as a second one."""
         parts = [_fields(self.splits["val"])]
         if self.visited is not None and self.visited.val.n_stretches:
             parts.append((*_fields(self.visited.val.trajectory), self.visited.val.target_kicks))
@@ -124,7 +125,7 @@ class TrajectoryDataModule(LightningDataModule):
     @property
     def _trainer(self) -> Trainer:
         if self.trainer is None:
-            raise ConfigError("the data module serves a trainer: pass it to Trainer.fit(datamodule=...)")
+            raise ConfigError("the data module has no trainer: pass it to Trainer.fit(datamodule=...)")
         return self.trainer
 
     @torch.no_grad()
@@ -154,7 +155,7 @@ class TrajectoryDataModule(LightningDataModule):
 
 
 class WholeTrajectories:
-    """Everything in one batch of each kind; a list would mean several loaders to Lightning."""
+    """An iterable of given batches. It is not a list because Lightning takes a list as several loaders."""
 
     def __init__(self, *batches: TrajectoryBatch) -> None:
         self.batches = batches

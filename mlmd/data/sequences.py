@@ -1,4 +1,4 @@
-"""Training batches: random stretches of training trajectories, drawn anew each epoch from the seed alone."""
+"""Training batches of random stretches; the draw of an epoch depends on the seed and the epoch alone."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,23 +10,23 @@ from mlmd.errors import ConfigError
 
 
 class SequenceBatches:
-    """An iterable of batches, the same for the same seed and epoch, whatever came before.
+    """An iterable of batches that is the same for the same seed and epoch.
 
-    Nothing is kept between epochs, so a resumed run draws what the uninterrupted one would have drawn. Stretches are
-    cut on the device that holds the tensors.
+    No state is kept between epochs, so a resumed run draws the same batches as an uninterrupted one. Stretches are cut
+    on the device that holds the tensors.
 
     Args:
-        inputs: standardised network inputs [trajectory, time, input].
-        targets: network targets [trajectory, time, output].
+        inputs: standardised model inputs [trajectory, time, input].
+        targets: scaled model outputs [trajectory, time, output].
         noise_response: shift of the target per unit of input noise [input, output].
         noise: standard deviation of the input noise; 0 adds none.
-        sequence_length: steps in a stretch.
+        sequence_length: length of a stretch, steps.
         batch_size: stretches in a batch, per process.
         n_batches: batches in an epoch.
         seed: seed of the run.
-        epoch: tells the current epoch.
-        rank: number of this process; each draws its own stretches.
-        purpose: what the batches are for; each purpose draws its own.
+        epoch: returns the current epoch.
+        rank: index of this process; each process draws different stretches.
+        purpose: name of the use of the batches; each purpose draws different stretches.
 
     Raises:
         ConfigError: the trajectories are shorter than a stretch.
@@ -86,10 +86,10 @@ class SequenceBatches:
 
 
 class MixedBatches:
-    """Batches of several sources side by side, each with its own share of the batch.
+    """Batches that combine the batches of several sources.
 
     Args:
-        parts: as many batches each, of stretches of one length.
+        parts: the sources, with the same number of batches and the same length of a stretch.
     """
 
     def __init__(self, *parts: SequenceBatches) -> None:

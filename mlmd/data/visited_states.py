@@ -1,14 +1,14 @@
-"""States that a predictor's own rollouts visit, and the kicks that it should have given there.
+"""Collects states that the rollouts of a predictor visit, with the kicks that it should have predicted there.
 
-At a visited state r_n the predictor has read its own last kick u'_{n-1}, which is not u_{n-1} = dt F(r_{n-1})/m, the
-Hamiltonian's. The target there is
+At a visited state r_n the input of the predictor is its own last kick u'_{n-1}, which differs from the Hamiltonian kick
+u_{n-1} = dt F(r_{n-1})/m. The target kick is
 
-    u*_n = u_n + (1 - c) (u'_{n-1} - u_{n-1}),
+    u*_n = u_n + (1 - c) (u'_{n-1} - u_{n-1}).
 
-the Hamiltonian's kick at c = 1, and at c = 0 the Hamiltonian's *change* of the kick on top of the predictor's own last
-one. Along reference trajectories both are the Hamiltonian's kick. The error u'_{n-1} - u_{n-1} is how far the positions
-have drifted from what the kicks say of them; a history of velocities does not show it, so that a target with c = 1 asks
-such a predictor for what it cannot know. The definition is our own.
+With c = 1 it is the Hamiltonian kick. With c = 0 it is the last predicted kick plus the *change* of the Hamiltonian
+kick. Along reference trajectories both are the Hamiltonian kick. The error u'_{n-1} - u_{n-1} comes from the drift of
+the positions. A history of velocities does not contain it, so a predictor without coordinates cannot fit targets with
+c = 1. This definition is our own.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from mlmd.state import MDState, Trajectory
 from mlmd.systems import System
 
 ENERGY_GROWTH = 2.0
-"""A replica whose total energy has grown by this factor has left the states that are worth learning from."""
+"""Growth factor of the total energy of a replica above which its states are not used."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class VisitedStates:
     """Stretches of one length from rollouts of a predictor.
 
     Attributes:
-        trajectory: [stretch, time, atom, xyz]; its kicks are the predictor's, its steps count from a stretch's start.
-        target_kicks: what they should have been, same shape, A/fs.
-        n_visited: states that the rollouts propagated.
-        n_force_calls: of all replicas together, the warm-up of the predictor's memory and the injections included.
+        trajectory: [stretch, time, atom, xyz]; kicks are the predicted ones, steps count from the start of a stretch.
+        target_kicks: target kicks u*_n, same shape, A/fs.
+        n_visited: number of states that the rollouts visited.
+        n_force_calls: force calls of all replicas, those of the warm-up and of injections included.
     """
 
     trajectory: Trajectory
@@ -45,12 +45,12 @@ class VisitedStates:
 
     @property
     def n_stretches(self) -> int:
-        """Stretches to learn from."""
+        """Number of stretches."""
         return self.trajectory.n_replicas
 
     @property
     def kept_share(self) -> float:
-        """Part of the visited states that is learned from."""
+        """Part of the visited states that is kept."""
         return self.n_stretches * len(self.trajectory) / self.n_visited
 
     def to(self, device: torch.device | str) -> "VisitedStates":
@@ -60,8 +60,8 @@ class VisitedStates:
         )
 
 
-def join_visits(parts: list[VisitedStates]) -> VisitedStates:
-    """The stretches of several visits, in their order."""
+def join_visited_states(parts: list[VisitedStates]) -> VisitedStates:
+    """Concatenate the stretches of several collections."""
     fields = ("positions", "velocities", "kicks")
     joined = (torch.cat([getattr(part.trajectory, name) for part in parts]) for name in fields)
     return VisitedStates(
@@ -86,25 +86,25 @@ def visit_states(
     engine: Engine,
     device: torch.device | str = "cpu",
 ) -> VisitedStates:
-    """Propagate with learned kicks and ask the Hamiltonian what they should have been.
+    """Propagate with learned kicks, and compute the target kick at every visited state.
 
-    A replica counts up to where it left physics: its energy `ENERGY_GROWTH` times that at the takeover, or no number.
-    Every state up to there costs a force call, the one that shows it included.
+    A replica is used until its total energy exceeds `ENERGY_GROWTH` times that at the takeover or is not finite. Every
+    state up to that one, itself included, is counted as one force call.
 
     Args:
-        predictor: on ``device``.
-        system: what is simulated.
+        predictor: trained predictor, on ``device``.
+        system: the simulated system.
         initial: on-step positions (A) and velocities (A/fs), [replica, atom, xyz].
-        start_step: Hamiltonian steps before ML takes over.
-        n_steps: steps after that.
-        length: frames of a stretch; what is left of a replica beyond whole ones is dropped.
-        correction: c, the part of the last kick's error that a target takes back.
-        frequency: of bare Hamiltonian injections into the rollouts.
+        start_step: number of Hamiltonian steps before ML takes over.
+        n_steps: number of steps after that.
+        length: frames of a stretch; the remainder of a replica is dropped.
+        correction: c, the part of the error of the last kick that the target corrects.
+        frequency: frequency of force injections into the rollouts.
         engine: advances the rollouts.
-        device: where.
+        device: device of the rollouts.
 
     Returns:
-        The stretches, on the CPU; none where every replica left physics at once.
+        The stretches, on the CPU; none if every replica diverged at once.
     """
     propagator = Propagator(
         system,
@@ -121,13 +121,13 @@ def visit_states(
     true = hamiltonian.kick(MDState(start_step, run.positions, run.velocities))
     assert hamiltonian.energy is not None  # of the call just made
     energy = hamiltonian.energy + kinetic_energy(run.velocities, system.masses(device))
-    sound = (energy < ENERGY_GROWTH * energy[:, :1]).cumprod(dim=1).bool()
-    asked = torch.cat((torch.ones_like(sound[:, :1]), sound[:, :-1]), dim=1) & energy.isfinite()
+    kept = (energy < ENERGY_GROWTH * energy[:, :1]).cumprod(dim=1).bool()
+    counted = torch.cat((torch.ones_like(kept[:, :1]), kept[:, :-1]), dim=1) & energy.isfinite()
     targets = _targets(predictor, run, true, correction)
 
     n_replicas, n_whole = run.n_replicas, n_steps // length
     used = n_whole * length
-    whole = sound[:, :used].reshape(n_replicas * n_whole, length).all(dim=1)
+    whole = kept[:, :used].reshape(n_replicas * n_whole, length).all(dim=1)
 
     def stretches(frames: Tensor) -> Tensor:
         cut = frames[:, :used].reshape(n_replicas * n_whole, length, *frames.shape[2:])
@@ -137,17 +137,17 @@ def visit_states(
         Trajectory(torch.arange(length), stretches(run.positions), stretches(run.velocities), stretches(run.kicks)),
         stretches(targets),
         n_visited=n_replicas * n_steps,
-        n_force_calls=int(asked.sum()) + n_replicas * (propagator.n_warmup_calls + propagator.n_force_calls),
+        n_force_calls=int(counted.sum()) + n_replicas * (propagator.n_warmup_calls + propagator.n_force_calls),
     )
 
 
 def _targets(predictor: VelocityPredictor, run: Trajectory, true: Tensor, correction: float) -> Tensor:
-    """u*_n of every frame; the first has no error of a last kick to take over."""
+    """u*_n of every frame; the first frame has no last kick, so its target is u_n."""
     if correction == 1:
         return true
     decomposition = predictor.decomposition
     frame = decomposition.frame(run.positions, run.velocities_before)
-    # As components: in a frame that turns with the molecule an error turns with it.
+    # The error is carried over as components, so that it rotates with a frame that rotates with the molecule.
     error = decomposition.project(frame, run.kicks - true)
     last = torch.cat((torch.zeros_like(error[:, :1]), error[:, :-1]), dim=1)
     return true + (1.0 - correction) * decomposition.decode(frame, last)

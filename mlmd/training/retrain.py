@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import Logger
 from mlmd.cli.factories import Values, check_device, load_predictor
 from mlmd.data.generation import draw_initial
 from mlmd.data.module import TrajectoryDataModule, VisitedData
-from mlmd.data.visited_states import VisitedStates, join_visits, visit_states
+from mlmd.data.visited_states import VisitedStates, join_visited_states, visit_states
 from mlmd.evaluation.rollouts import reference_rollout, run_rollouts
 from mlmd.files import atomic_path, remove_temporaries
 from mlmd.io.run_folder import RunFiles
@@ -126,7 +126,7 @@ class Retraining:
                 self._say(f"retraining ends here: no replica stayed in physics for {len(states.trajectory)} steps")
                 break
             seen.append(states)
-            visited = VisitedData(join_visits(seen), val, self.plan.share, f"retraining {number}")
+            visited = VisitedData(join_visited_states(seen), val, self.plan.share, f"retraining {number}")
             stage = self._stage(number, first, visited)
             if not is_over(self.values, folder, number):
                 folder_of_round = stage_folder(folder, number)

@@ -65,7 +65,7 @@ def test_a_resumed_run_insists_on_its_data(files, tmp_path, quiet):
     again = go_on({"resume": str(folder)}, folder=str(folder), overrides=[f"resume={folder}"])
     assert again["test/velocity_accuracy_percent"] == first["test/velocity_accuracy_percent"]
     path.write_bytes((files / "1.extxyz").read_bytes())
-    with pytest.raises(DataError, match=r"mine\.extxyz: changed since this run began"):
+    with pytest.raises(DataError, match=r"mine\.extxyz: changed since this run started"):
         go_on({"resume": str(folder)}, folder=str(folder), overrides=[f"resume={folder}"])
 
 
@@ -75,7 +75,7 @@ def test_a_resumed_run_insists_on_its_data(files, tmp_path, quiet):
         ((), "data.trajectories.path is missing"),
         (("data.trajectories.path=none.traj",), "cannot read none.traj: there is no such file"),
         (("data.trajectories.path={files}/0.extxyz", "system.dt_fs=0.4"), "give system.dt_fs=0.5"),
-        (("data.trajectories.path={files}/0.extxyz", "data.trajectories.dt_fs=1"), "frames are 0.5 fs apart"),
+        (("data.trajectories.path={files}/0.extxyz", "data.trajectories.dt_fs=1"), "0.extxyz are 0.5 fs apart"),
         (
             ("data.trajectories.path={files}/0.extxyz", "data.trajectories.val_fraction=0.05"),
             "or raise data.traj",

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mlmd.data.visited_states import ENERGY_GROWTH, join_visits, visit_states
+from mlmd.data.visited_states import ENERGY_GROWTH, join_visited_states, visit_states
 from mlmd.observables import kinetic_energy
 from mlmd.propagation import EagerEngine, Injection, Periodic, Propagator
 from mlmd.units import ACCELERATION
@@ -140,7 +140,7 @@ def test_incomplete_stretches_are_dropped(visit, predictor):
 
 def test_visits_join_in_their_order(visit, predictor):
     first, second = visit(predictor, n_steps=24), visit(predictor, n_steps=36, seed=5)
-    both = join_visits([first, second])
+    both = join_visited_states([first, second])
     assert both.n_stretches == 6 + 9
     assert torch.equal(both.target_kicks[6:], second.target_kicks)
     assert torch.equal(both.trajectory.positions[:6], first.trajectory.positions)

@@ -1,1 +1,1 @@
-"""Reads trajectories that users bring: any file that ASE reads."""
+"""Reads users' own trajectories, from any file format of ASE."""

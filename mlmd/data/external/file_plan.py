@@ -1,4 +1,4 @@
-"""Which files of a user's are learned from: ``data=file data.trajectories.path=mine.extxyz``."""
+"""Settings of training data from a user's files: ``data=file data.trajectories.path=mine.extxyz``."""
 
 import glob
 from collections.abc import Sequence
@@ -10,21 +10,24 @@ from mlmd.errors import ConfigError, DataError
 
 @dataclass(frozen=True)
 class FilePlan:
-    """Which files are learned from, and how they are split.
+    """Training data from trajectory files, and its split into training, validation and test.
 
     Attributes:
-        path: a file, a pattern such as ``"runs/*.traj"``, or a list of both; ``.h5`` is a trajectory of mlmd.
-        dt_fs: time between two frames, fs; None takes what the file says of itself (``time_fs`` in the info).
-        verify: compare velocities and forces in the file with the motion of its positions.
-        val_fraction: part of the frames, or of three and more runs, that validates.
-        test_fraction: part of them for the one-step test.
-        n_steps: frames of a stretch, at most.
-        n_train: stretches for training, at most; None takes all there are.
-        n_val: the same of validation.
-        n_test: the same of the test.
+        path: trajectory file, pattern such as ``"runs/*.traj"``, or a list of both; ``.h5`` is a trajectory of mlmd,
+            any other file is read by ASE.
+        dt_fs: time between two frames, fs, above 0; None reads it from the file (``time_fs`` in the info of its
+            frames).
+        verify: true compares the velocities and forces in the file with the motion of its positions.
+        val_fraction: part of the frames (of the runs, if there are three or more) for validation, above 0 and below 1.
+        test_fraction: part of the frames (of the runs) for the one-step test, above 0 and below 1; the sum of both
+            fractions is below 1.
+        n_steps: largest number of frames of a stretch, at least 1.
+        n_train: largest number of training stretches, at least 1; None uses all.
+        n_val: largest number of validation stretches, at least 1; None uses all.
+        n_test: largest number of test stretches, at least 1; None uses all.
 
     Raises:
-        ConfigError: no path, a fraction that leaves no split, or a number below 1.
+        ConfigError: the path is missing, or a value is out of range.
     """
 
     path: str | Sequence[str] | None
@@ -54,17 +57,17 @@ class FilePlan:
 
     @property
     def files(self) -> list[Path]:
-        """The files that ``path`` stands for, patterns in alphabetical order.
+        """The files of ``path``; those of a pattern are in alphabetical order.
 
         Raises:
-            DataError: a pattern fits no file, or a file is named twice.
+            DataError: a pattern matches no file, or a file is given twice.
         """
         files: list[Path] = []
         for given in [self.path] if isinstance(self.path, str) else list(self.path or ()):
             is_pattern = glob.has_magic(given) and not Path(given).exists()
             found = sorted(glob.glob(given)) if is_pattern else [given]  # noqa: PTH207  # takes absolute patterns too
             if not found:
-                raise DataError(f"data.trajectories.path = {given}: no file fits this pattern; check the folder")
+                raise DataError(f"data.trajectories.path = {given}: no file matches this pattern; check the folder")
             files += map(Path, found)
         for file in files:
             if files.count(file) > 1:

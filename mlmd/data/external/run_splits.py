@@ -1,8 +1,9 @@
-"""Runs into train, val and test.
+"""Splits a user's runs into training, validation and test data.
 
-A run is one replica. One or two runs are split by time, in the order train, val, test; three and more are split as
-wholes. Within a split all runs are cut into stretches of one length. Kicks need the frame before and the frame after,
-so a gap of two frames lies between splits of one run: no frame of a file has a part in two splits.
+A run is one replica. One or two runs are each split by time, in the order train, val, test. If there are three or more
+runs, each belongs to one split as a whole. Within a split all runs are cut into stretches of one length. A kick depends
+on the frame before and the frame after, so there is a gap of two frames between the splits of a run: no frame of a file
+affects two splits.
 """
 
 from collections.abc import Sequence
@@ -15,18 +16,18 @@ from mlmd.errors import DataError
 from mlmd.state import Trajectory
 
 GAP_FRAMES = 2
-"""Between splits of one run."""
+"""Frames between two splits of one run."""
 
 
 def split_runs(runs: Sequence[Trajectory], plan: FilePlan) -> dict[str, Trajectory]:
-    """Runs into splits of stretches.
+    """Split runs into "train", "val" and "test", and cut them into stretches.
 
     Args:
-        runs: one replica each, of any lengths.
+        runs: runs of one replica each, of any lengths.
         plan: fractions, lengths and limits.
 
     Returns:
-        By "train", "val" and "test": [stretch, time, atom, xyz], steps counted from a stretch's start.
+        Trajectories by split, [stretch, time, atom, xyz]; steps count from the start of a stretch.
 
     Raises:
         DataError: there are too few frames for three splits.
@@ -64,12 +65,12 @@ def _by_time(run: Trajectory, plan: FilePlan) -> dict[str, Trajectory]:
 
 
 def _stretches(parts: list[Trajectory], n_steps: int, limit: int | None) -> Trajectory:
-    """Equal stretches of at most ``n_steps`` frames; the shortest part loses fewer frames than it has stretches."""
+    """Stretches of one length, at most ``n_steps`` frames; the length loses the fewest frames of the shortest part."""
     shortest = min(len(part) for part in parts)
     length = shortest // -(-shortest // n_steps)
     cut = [part.frames(start, start + length) for part in parts for start in range(0, len(part) - length + 1, length)]
     if limit is not None and limit < len(cut):
-        # From all over the runs, not from their beginnings alone.
+        # The kept stretches are spread over all runs.
         cut = [cut[index * len(cut) // limit] for index in range(limit)]
     fields = ([getattr(part, name) for part in cut] for name in ("positions", "velocities", "kicks"))
     return Trajectory(torch.arange(length), *(torch.cat(field) for field in fields))

@@ -1,4 +1,4 @@
-"""A user's own trajectory: a file that ASE reads, or one of mlmd's, as the kicks and drifts of one molecule."""
+"""Reads one trajectory file of a user, through ASE or as a file of mlmd, as kicks and drifts of one molecule."""
 
 import hashlib
 import math
@@ -15,20 +15,20 @@ from mlmd.state import Trajectory
 
 
 @dataclass(frozen=True)
-class OwnTrajectory:
-    """What one file holds.
+class UserTrajectory:
+    """The content of one file.
 
     Attributes:
         path: the file.
-        sha256: digest of its bytes.
-        trajectory: its runs [replica, time, atom, xyz]; steps count frames of the file.
+        sha256: SHA-256 digest of the file.
+        trajectory: the runs [replica, time, atom, xyz]; steps count the frames of the file.
         symbols: element symbols.
-        masses_u: masses, u: the file's, else the standard atomic weights that ASE assumes.
-        has_masses: whether they are the file's.
+        masses_u: masses of the file, u; without them the standard atomic weights that ASE assumes.
+        has_masses: whether the file contains masses.
         dt_fs: time between two frames, fs.
-        kick_noise_A_per_fs: what the rounding of positions leaves in a component of a kick; 0 where kicks are exact.
-        n_frames: frames in the file.
-        notes: lines worth telling the user.
+        kick_noise_A_per_fs: noise of a component of a kick due to rounded positions; 0 if kicks are exact.
+        n_frames: number of frames in the file.
+        notes: lines to print for the user.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class OwnTrajectory:
     notes: tuple[str, ...]
 
     def record(self) -> dict[str, Any]:
-        """Plain values to store beside results."""
+        """A description in plain values, to store beside results."""
         return {
             "path": str(self.path.resolve()),
             "sha256": self.sha256,
@@ -54,25 +54,25 @@ class OwnTrajectory:
         }
 
 
-def read_own_trajectory(path: str | Path, *, dt_fs: float | None = None, verify: bool = True) -> OwnTrajectory:
-    """Read a trajectory file: mlmd's own by the suffix ``.h5``, any other through ASE.
+def read_user_trajectory(path: str | Path, *, dt_fs: float | None = None, verify: bool = True) -> UserTrajectory:
+    """Read a trajectory file: one of mlmd if its suffix is ``.h5``, any other through ASE.
 
     Args:
         path: the file.
-        dt_fs: time between two frames, fs; None takes what the file says.
+        dt_fs: time between two frames, fs; None takes that of the file.
         verify: compare velocities and forces in the file with the motion.
 
     Raises:
-        DataError: it cannot be read or holds no free motion of one molecule.
-        ConfigError: its time step is not known, or differs from ``dt_fs`` or from what its velocities say.
+        DataError: the file cannot be read, or is not the free motion of one molecule.
+        ConfigError: its time step is unknown, or differs from ``dt_fs`` or from that of its velocities.
     """
     path = Path(path)
     if path.suffix == ".h5":
-        return _read_store(path, dt_fs)
+        return _read_mlmd_trajectory(path, dt_fs)
     frames = read_frames(path)
     spacing, notes = frame_spacing(frames, dt_fs)
     made = leapfrog(frames, dt_fs=spacing, verify=verify)
-    return OwnTrajectory(
+    return UserTrajectory(
         path,
         _sha256(path),
         made.trajectory,
@@ -86,29 +86,32 @@ def read_own_trajectory(path: str | Path, *, dt_fs: float | None = None, verify:
     )
 
 
-def _read_store(path: Path, dt_fs: float | None) -> OwnTrajectory:
-    """A trajectory of mlmd, whose kicks are exact where every step is stored."""
+def _read_mlmd_trajectory(path: Path, dt_fs: float | None) -> UserTrajectory:
+    """Read a trajectory of mlmd; its kicks are exact because every step must be stored."""
     trajectory, metadata = read_trajectory(path)
     try:
         symbols, masses = tuple(metadata["symbols"]), tuple(float(mass) for mass in metadata["masses_u"])
         stored_dt = float(metadata["dt_fs"])
     except KeyError as error:
-        raise DataError(f"{path} does not say its {error}; give a trajectory.h5 or reference.h5 of a run") from error
+        raise DataError(
+            f"{path} has no {error} in its metadata; give a trajectory.h5 or reference.h5 of a run"
+        ) from error
     if dt_fs is not None and not math.isclose(dt_fs, stored_dt, rel_tol=SAME_DT):
         raise ConfigError(f"data.trajectories.dt_fs = {dt_fs}, but {path} has {stored_dt} fs; leave dt_fs out")
     steps = trajectory.steps
     if len(steps) < 2 or int((steps[1:] - steps[:-1]).max()) > 1:
         raise DataError(
-            f"{path} does not hold every step, so its kicks do not join its frames; simulate with every=1, or write "
+            f"{path} does not hold every step, so its kicks do not connect its frames; simulate with every=1, or write "
             "extended XYZ (xyz=true) and give that"
         )
-    sound = trajectory.positions.isfinite().flatten(2).all(dim=2)
-    if not bool(sound.all()):
-        replica = int(sound.all(dim=1).int().argmin())
-        frame = int(sound[replica].int().argmin())
-        raise DataError(f"{path}: replica {replica} is no number from frame {frame} on: it diverged; give other data")
-    notes = () if "checkpoint" not in metadata else (f"{path}: its kicks are those of a predictor, injections aside",)
-    return OwnTrajectory(path, _sha256(path), trajectory, symbols, masses, True, stored_dt, 0.0, len(trajectory), notes)
+    finite = trajectory.positions.isfinite().flatten(2).all(dim=2)
+    if not bool(finite.all()):
+        replica = int(finite.all(dim=1).int().argmin())
+        frame = int(finite[replica].int().argmin())
+        raise DataError(f"{path}: replica {replica} is not finite from frame {frame} on: it diverged; give other data")
+    notes = () if "checkpoint" not in metadata else (f"{path}: its kicks come from a predictor, except at injections",)
+    sha256, n_frames = _sha256(path), len(trajectory)
+    return UserTrajectory(path, sha256, trajectory, symbols, masses, True, stored_dt, 0.0, n_frames, notes)
 
 
 def _sha256(path: Path) -> str:

@@ -33,7 +33,7 @@ def test_patterns_of_whole_paths(folder):
 
 
 @pytest.mark.parametrize(
-    ("path", "words"), [("*.nc", r"\*\.nc: no file fits this pattern"), (["a.traj", "?.traj"], "names a.traj twice")]
+    ("path", "words"), [("*.nc", r"\*\.nc: no file matches this pattern"), (["a.traj", "?.traj"], "names a.traj twice")]
 )
 def test_files_that_are_none_or_twice(folder, path, words):
     with pytest.raises(DataError, match=words):

@@ -8,8 +8,8 @@ from ase import units
 from ase_files import DT_FS, bare, changed, changed_by_number, hcl_images, stored, water_images
 
 from mlmd.data.external.file_plan import FilePlan
-from mlmd.data.external.user_data import own_data
-from mlmd.data.external.user_trajectory import read_own_trajectory
+from mlmd.data.external.user_data import read_user_data
+from mlmd.data.external.user_trajectory import read_user_trajectory
 from mlmd.errors import ConfigError, DataError
 from mlmd.io.trajectory_file import write_trajectory
 from mlmd.io.xyz import write_extended_xyz
@@ -41,7 +41,7 @@ def exported(path, run, system, **options):
 
 def test_our_own_extended_xyz_comes_back(tmp_path, run, hcl_morse):
     path = exported(tmp_path / "a.xyz", run, hcl_morse, replica=1)
-    own = read_own_trajectory(path)
+    own = read_user_trajectory(path)
     assert own.dt_fs == pytest.approx(hcl_morse.dt_fs, rel=1e-12)
     assert own.masses_u == pytest.approx(hcl_morse.masses_u, rel=1e-8)
     assert own.has_masses
@@ -49,18 +49,18 @@ def test_our_own_extended_xyz_comes_back(tmp_path, run, hcl_morse):
     for name, atol in zip(FIELDS, (5.1e-9, 1.1e-8, 4.1e-8), strict=True):
         expected = getattr(run, name)[1:2, 1:-1]
         torch.testing.assert_close(getattr(own.trajectory, name), expected, rtol=0, atol=atol, msg=name)
-    data = own_data(FilePlan(str(path)), hcl_morse)
+    data = read_user_data(FilePlan(str(path)), hcl_morse)
     assert data.splits["train"].positions.shape == (1, 74, 2, 3), "98 - 10 - 10 - 2 * 2"
 
 
 def test_our_own_store_comes_back_exactly(tmp_path, run, hcl_morse, metadata):
     path = tmp_path / "reference.h5"
     write_trajectory(path, run, metadata=metadata)
-    own = read_own_trajectory(path)
+    own = read_user_trajectory(path)
     assert (own.notes, own.kick_noise_A_per_fs, own.n_frames) == ((), 0.0, 100)
     for name in FIELDS:
         assert torch.equal(getattr(own.trajectory, name), getattr(run, name))
-    splits = own_data(FilePlan(str(path), dt_fs=0.5), hcl_morse).splits
+    splits = read_user_data(FilePlan(str(path), dt_fs=0.5), hcl_morse).splits
     for number, split in enumerate(("train", "val", "test")):
         assert torch.equal(splits[split].kicks, run.kicks[number : number + 1])
 
@@ -72,11 +72,11 @@ def sparse(run, metadata):
 def diverged(run, metadata):
     positions = run.positions.clone()
     positions[1, 40:] = torch.nan
-    return replace(run, positions=positions), metadata, "replica 1 is no number from frame 40 on"
+    return replace(run, positions=positions), metadata, "replica 1 is not finite from frame 40 on"
 
 
 def nameless(run, metadata):
-    return run, {key: value for key, value in metadata.items() if key != "symbols"}, "does not say its 'symbols'"
+    return run, {key: value for key, value in metadata.items() if key != "symbols"}, "has no 'symbols' in its metadata"
 
 
 @pytest.mark.parametrize("change", [sparse, diverged, nameless])
@@ -84,14 +84,14 @@ def test_stores_that_cannot_be_learned_from(tmp_path, run, metadata, change):
     kept, words, message = change(run, metadata)
     write_trajectory(tmp_path / "a.h5", kept, metadata=words)
     with pytest.raises(DataError, match=message):
-        read_own_trajectory(tmp_path / "a.h5")
+        read_user_trajectory(tmp_path / "a.h5")
 
 
 def test_a_store_knows_its_time_step(tmp_path, run, metadata):
     write_trajectory(tmp_path / "a.h5", run, metadata=metadata | {"checkpoint": "best.ckpt"})
     with pytest.raises(ConfigError, match=r"dt_fs = 0\.25, but .* has 0\.5 fs"):
-        read_own_trajectory(tmp_path / "a.h5", dt_fs=0.25)
-    assert "those of a predictor" in read_own_trajectory(tmp_path / "a.h5").notes[0]
+        read_user_trajectory(tmp_path / "a.h5", dt_fs=0.25)
+    assert "its kicks come from a predictor" in read_user_trajectory(tmp_path / "a.h5").notes[0]
 
 
 def test_several_files_are_several_runs(tmp_path, system):
@@ -99,7 +99,7 @@ def test_several_files_are_several_runs(tmp_path, system):
     for number in range(4):
         part = images[100 * number : 100 * number + 40 + 10 * number]
         stored(tmp_path / f"{number}.traj", part)
-    data = own_data(FilePlan(str(tmp_path / "*.traj"), dt_fs=DT_FS), system)
+    data = read_user_data(FilePlan(str(tmp_path / "*.traj"), dt_fs=DT_FS), system)
     shapes = {name: split.positions.shape[:2] for name, split in data.splits.items()}
     assert shapes == {"train": (2, 38), "val": (1, 58), "test": (1, 68)}
     assert data.describe() == "train 2 x 38, val 1 x 58, test 1 x 68 frames from 4 files of 220 frames"
@@ -108,8 +108,8 @@ def test_several_files_are_several_runs(tmp_path, system):
 
 def test_a_file_twice_under_two_names_is_refused(tmp_path, system):
     paths = [str(stored(tmp_path / name, hcl_images(20))) for name in ("a.traj", "b.traj")]
-    with pytest.raises(DataError, match=r"b\.traj and .*a\.traj are the same bytes"):
-        own_data(FilePlan(paths, dt_fs=DT_FS), system)
+    with pytest.raises(DataError, match=r"b\.traj and .*a\.traj are identical"):
+        read_user_data(FilePlan(paths, dt_fs=DT_FS), system)
 
 
 def swapped(image):
@@ -135,19 +135,21 @@ def another(image):
 def test_another_molecule_is_refused(tmp_path, system, change, words):
     images = changed(bare(hcl_images(60)), change)
     with pytest.raises(ConfigError, match=words):
-        own_data(FilePlan(str(stored(tmp_path / "a.traj", images)), dt_fs=DT_FS), system)
+        read_user_data(FilePlan(str(stored(tmp_path / "a.traj", images)), dt_fs=DT_FS), system)
 
 
 def test_masses_that_are_not_said_show_in_the_motion(tmp_path, system, hcl_morse):
     path = stored(tmp_path / "a.traj", bare(hcl_images(60)))
-    own_data(FilePlan(str(path), dt_fs=DT_FS), system)
-    with pytest.raises(ConfigError, match=r"standard atomic weights they do not.*system\.masses_u=\[1\.008,35\.45\]"):
-        own_data(FilePlan(str(path), dt_fs=DT_FS), hcl_morse)
+    read_user_data(FilePlan(str(path), dt_fs=DT_FS), system)
+    with pytest.raises(
+        ConfigError, match=r"standard atomic weights they have none.*system\.masses_u=\[1\.008,35\.45\]"
+    ):
+        read_user_data(FilePlan(str(path), dt_fs=DT_FS), hcl_morse)
 
 
 def test_five_decimals_do_not_look_like_an_external_force(tmp_path, system):
     images = changed(bare(hcl_images(400)), lambda image: image.set_positions(image.positions.round(5)))
-    data = own_data(FilePlan(str(stored(tmp_path / "a.traj", images)), dt_fs=DT_FS), system)
+    data = read_user_data(FilePlan(str(stored(tmp_path / "a.traj", images)), dt_fs=DT_FS), system)
     assert "few digits" in data.notes[1]
 
 
@@ -158,7 +160,7 @@ def test_a_thermostat_shows_in_the_motion(tmp_path, system):
         bare(hcl_images(60)), lambda image, number: image.set_positions(image.positions + walk[number])
     )
     with pytest.raises(DataError, match="an external force, a thermostat, or other masses"):
-        own_data(FilePlan(str(stored(tmp_path / "a.traj", images)), dt_fs=DT_FS), system)
+        read_user_data(FilePlan(str(stored(tmp_path / "a.traj", images)), dt_fs=DT_FS), system)
 
 
 def test_another_time_step_than_the_systems_is_refused(tmp_path, system):
@@ -166,7 +168,7 @@ def test_another_time_step_than_the_systems_is_refused(tmp_path, system):
     with pytest.raises(
         ConfigError, match=r"has 0\.25 fs between frames, but system\.dt_fs is 0\.5; give system\.dt_fs=0\.25"
     ):
-        own_data(FilePlan(str(path), dt_fs=0.25), system)
+        read_user_data(FilePlan(str(path), dt_fs=0.25), system)
 
 
 def test_a_moving_centre_of_mass_is_told(tmp_path, system):
@@ -176,7 +178,7 @@ def test_a_moving_centre_of_mass_is_told(tmp_path, system):
         image.set_velocities(image.get_velocities() + np.array([0.02, 0.0, 0.0]) / units.fs)
 
     still, moving = (
-        own_data(FilePlan(str(stored(tmp_path / f"{name}.traj", images)), dt_fs=DT_FS), system)
+        read_user_data(FilePlan(str(stored(tmp_path / f"{name}.traj", images)), dt_fs=DT_FS), system)
         for name, images in (("a", hcl_images(60)), ("b", changed_by_number(hcl_images(60), drifting)))
     )
     assert not any("centre of mass" in note for note in still.notes)
@@ -192,7 +194,7 @@ def test_a_moving_centre_of_mass_is_told(tmp_path, system):
 def test_a_molecule_of_three_atoms(tmp_path, system, every):
     path = stored(tmp_path / "water.extxyz", water_images(200, dt_fs=DT_FS / every, every=every))
     water = replace(system, name="H2O", symbols=("O", "H", "H"), masses_u=(15.999, 1.008, 1.008))
-    data = own_data(FilePlan(str(path), dt_fs=DT_FS), water)
+    data = read_user_data(FilePlan(str(path), dt_fs=DT_FS), water)
     assert data.splits["train"].positions.shape[2:] == (3, 3)
     assert any("dt F/m" in note for note in data.notes) == (every == 1)
     assert "centre of mass" in data.notes[-2]
@@ -201,13 +203,13 @@ def test_a_molecule_of_three_atoms(tmp_path, system, every):
 def test_a_record_says_what_was_learned_from(tmp_path, system):
     path = stored(tmp_path / "a.traj", hcl_images(60))
     plan = FilePlan(str(path), dt_fs=DT_FS)
-    data = own_data(plan, system)
+    data = read_user_data(plan, system)
     data.write(tmp_path / "data.json")
     source = json.loads((tmp_path / "data.json").read_text())["sources"][0]
     assert (source["path"], source["n_frames"], source["dt_fs"]) == (str(path), 61, 0.5)
     data.require_sources_of(tmp_path / "data.json")
     stored(path, hcl_images(61))
-    with pytest.raises(DataError, match=r"a\.traj: changed since this run began"):
-        own_data(plan, system).require_sources_of(tmp_path / "data.json")
-    with pytest.raises(DataError, match="does not say where the run's data came from"):
+    with pytest.raises(DataError, match=r"a\.traj: changed since this run started"):
+        read_user_data(plan, system).require_sources_of(tmp_path / "data.json")
+    with pytest.raises(DataError, match="does not contain the sources of the run's data"):
         data.require_sources_of(path)
