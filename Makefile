@@ -2,6 +2,7 @@
 # make test    sets up what tests need and runs them
 # make study   runs what is missing of the experiments and rebuilds their tables, figures and page (about two hours)
 # make lint    style, format and types
+# make docs    builds the documentation site into build/site
 # ARGS="model=DuR0 system=CO" goes to train.py
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= model=3vR0 system=HCl
 
-.PHONY: train test study lint clean
+.PHONY: train test study lint docs clean
 
 train: $(VENV)/.installed
 	$(BIN)/python train.py $(ARGS)
@@ -25,6 +26,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m mkdocs build --strict
+
 clean:
 	rm -rf $(VENV)
 
@@ -39,4 +43,8 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	touch $@ $(VENV)/.installed
