@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import hydra
@@ -46,7 +47,11 @@ def _what_failed(node: Mapping[str, Any], cause: BaseException | None, error: Ex
     if isinstance(cause, ImportError | AttributeError) and "Error locating target" in str(error):
         module, _, name = str(node["_target_"]).rpartition(".")
         known = vars(sys.modules[module]) if module in sys.modules else ()
-        return f"there is no {node['_target_']}" + (f": {nearest(name, known)}" if known else "")
+        if known:
+            return f"there is no {node['_target_']}: {nearest(name, known)}"
+        package = module.partition(".")[0]
+        cure = f": is the folder of {package} on PYTHONPATH?" if find_spec(package) is None else ""
+        return f"there is no {node['_target_']}{cure}"
     return first_line(error)
 
 

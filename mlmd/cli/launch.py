@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from mlmd.cli.overrides import check_overrides
+from mlmd.cli.overrides import MULTIRUN, arranged, check_overrides
 from mlmd.errors import ConfigError, MlmdError
 from mlmd.files import unwritable
 from mlmd.model_codes import variant_name
@@ -62,8 +62,10 @@ def launch(main: Callable[[], None], *, config_name: str) -> None:
         main: function decorated by ``hydra.main``.
         config_name: its primary configuration.
     """
-    arguments = sys.argv[1:]
-    if not any(argument.startswith("-") and argument not in ("-m", "--multirun") for argument in arguments):
+    with one_line_errors():
+        arguments = arranged(sys.argv[1:])
+    sys.argv = [sys.argv[0], *arguments]
+    if not any(argument.startswith("-") and argument not in MULTIRUN for argument in arguments):
         with one_line_errors():
             overrides = [argument for argument in arguments if not argument.startswith("-")]
             check_overrides(overrides, config_name, multirun=len(overrides) < len(arguments))

@@ -19,6 +19,8 @@ from mlmd.errors import ConfigError, DataError, nearest
 from mlmd.files import require_writable_folder, unwritable
 from mlmd.sweeps.extras import require_extra
 
+MULTIRUN = ("-m", "--multirun")
+
 
 def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = False) -> None:
     """Compose the configuration once before Hydra does, to word what is wrong with it.
@@ -39,15 +41,15 @@ def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = 
             overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
         except HydraException as error:
             raise ConfigError(f"cannot read the command line: {first_line(error)}") from error
-        groups = _groups()
+        groups = _groups([CONF, *_search_path(overrides)])
         for override in overrides:
             _check_choice(override, groups)
             _check_sweep(override, multirun=multirun)
         for combination in _one_at_a_time(overrides):
-            chosen = [line for line in combination if _key_of(line) in groups and not line.startswith("~")]
+            chosen = [line for line in combination if _is_choice(line, groups)]
             defaults = _plain(_compose(config_name, chosen))
             for line in combination:
-                _check_key(line, set(defaults), _keys(defaults))
+                _check_key(line, set(defaults), _keys(defaults), groups)
             config = _compose(config_name, combination, _keys(defaults))
             _check_values(_plain(config), defaults)
             _check_folder(config, multirun=multirun)
@@ -78,12 +80,52 @@ def _keys(node: Any, path: str = "") -> set[str]:
     return set(keys).union(*(_keys(value, f"{key}.") for key, value in keys.items()))
 
 
-def _groups() -> dict[str, set[str]]:
-    return {
-        folder.name: {file.stem for file in folder.glob("*.yaml")}
-        for folder in sorted(CONF.iterdir())
-        if folder.is_dir()
-    }
+def arranged(arguments: list[str]) -> list[str]:
+    """The command line with ``--multirun`` at the front, and ``--config-dir`` as an override of Hydra's search path.
+
+    Hydra reads no override after an option that stands among overrides. As an override, the folder is checked with all
+    others, and the jobs of a sweep receive it.
+
+    Raises:
+        ConfigError: the folder does not exist.
+
+    >>> arranged(["model=DuR0", "--multirun", "seed=1,2"])
+    ['--multirun', 'model=DuR0', 'seed=1,2']
+    """
+    front, others = [], []
+    left = iter(arguments)
+    for argument in left:
+        name, _, value = argument.partition("=")
+        if argument in MULTIRUN:
+            front.append(argument)
+        elif name in ("--config-dir", "-cd"):
+            folder = Path(value or next(left, "missing"))
+            if not folder.is_dir():
+                raise ConfigError(f"--config-dir {folder}: there is no such folder")
+            others.append(f"hydra.searchpath=['file://{folder.resolve()}']")
+        else:
+            others.append(argument)
+    return front + others
+
+
+def _search_path(overrides: Iterable[Override]) -> list[Path]:
+    """Folders of further configuration files that the command line names."""
+    given = [override.value() for override in overrides if override.key_or_group == "hydra.searchpath"]
+    paths = [str(path).removeprefix("file://") for value in given if isinstance(value, list) for path in value]
+    return [Path(path) for path in paths if Path(path).is_dir()]
+
+
+def _groups(folders: Iterable[Path]) -> dict[str, set[str]]:
+    """Choices of every group."""
+    groups: dict[str, set[str]] = {}
+    for path in (path for folder in folders for path in folder.glob("*/*.yaml")):
+        groups.setdefault(path.parent.name, set()).add(path.stem)
+    return groups
+
+
+def _is_choice(line: str, groups: Mapping[str, set[str]]) -> bool:
+    """Whether an override chooses a file of a group, or says where the files are."""
+    return not line.startswith("~") and (_key_of(line) in groups or _key_of(line) == "hydra.searchpath")
 
 
 def _check_choice(override: Override, groups: Mapping[str, set[str]]) -> None:
@@ -113,10 +155,10 @@ def _key_of(line: str) -> str:
     return line.split("=")[0].lstrip("+~").split("@")[0]
 
 
-def _check_key(line: str, top_level: set[str], known: set[str]) -> None:
+def _check_key(line: str, top_level: set[str], known: set[str], groups: Iterable[str]) -> None:
     """Refuse an unknown top-level key; keys below a known one are left to composition."""
     key = _key_of(line)
-    if not line.startswith("++") and key not in _groups() and re.split("[./]", key)[0] not in top_level:
+    if not line.startswith("++") and key not in groups and re.split("[./]", key)[0] not in top_level:
         raise ConfigError(_no_such_key(key, known))
 
 

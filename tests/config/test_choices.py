@@ -1,5 +1,10 @@
-"""Every file of every group makes the object that its name promises."""
+"""Every file of every group makes an object that keeps the contract of its group.
 
+The files are discovered: one that is added is tested like those that are shipped. What is known of the shipped ones
+alone, such as the class that a name promises, is looked up by name and asked of no other file.
+"""
+
+import re
 from typing import Any
 
 import hydra
@@ -9,6 +14,7 @@ import torch
 import yaml
 from cli.running import compose
 from hydra.core.plugins import Plugins
+from omegaconf import OmegaConf
 
 from mlmd.cli.factories import check_device, make_injections, make_predictor, model_name
 from mlmd.cli.instantiate import build
@@ -17,13 +23,14 @@ from mlmd.data.generation import DataPlan
 from mlmd.data.module import BatchPlan
 from mlmd.errors import ConfigError
 from mlmd.hamiltonians import HarmonicBond, Method, MorseBond
+from mlmd.models import StackedLSTM
 from mlmd.models.memory import CarriedMemory, WindowMemory
-from mlmd.propagation import Injection
+from mlmd.propagation import Adaptive, Injection
 from mlmd.systems import RotatingRegime, ThermalRegime, VibratingRegime, diatomic_table
 from mlmd.systems.table import ALKALI_HALIDES
 from mlmd.training import OptimizerPlan, SequenceLoss
 
-MADE = {
+PROMISED = {
     "hamiltonian": {"harmonic", "morse", "gfn2"},
     "regime": {"vibrating", "rotating", "thermal"},
     "memory": {"carried", "window"},
@@ -32,7 +39,15 @@ MADE = {
     "trainer": {"cpu", "gpu", "ddp"},
     "selection": {"loss", "rollout"},
     "logger": {"csv", "none", "wandb"},
+    "loss": {"plain", "relative"},
+    "optimizer": {"adam", "soap"},
+    "sweep": {"one_job", "two_jobs", "slurm", "optuna"},
+    "system": {*diatomic_table(), "custom", "CH4", "CO2", "H2O", "NH3", "ethanol", "molecule"},
 }
+"""Choices that have to exist; others may."""
+
+GIVEN = {"calculator": "ase.calculators.emt.EMT", "name": "CH3OH"}
+"""Values of keys that a shipped file leaves to the command line."""
 
 
 def names(group: str) -> list[str]:
@@ -40,82 +55,85 @@ def names(group: str) -> list[str]:
 
 
 def node(group: str, name: str) -> dict[str, Any]:
-    return yaml.safe_load((CONF / group / f"{name}.yaml").read_text())
+    """The group of a composed choice, inherited files included; keys that the user has to give are filled in."""
+    primary = "simulate" if group == "injection" else "train"
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = hydra.compose(primary, overrides=[f"{group}={name}"])[group]
+    for key in [key.rpartition(".")[2] for key in sorted(OmegaConf.missing_keys(composed))]:
+        if key not in GIVEN:
+            pytest.skip(f"{group}={name} needs {group}.{key}")
+        composed[key] = GIVEN[key]
+    return OmegaConf.to_container(composed, resolve=True)
 
 
-@pytest.mark.parametrize("group", MADE)
+@pytest.mark.parametrize("group", PROMISED)
 def test_the_promised_choices_exist(group):
-    assert set(names(group)) >= MADE[group]
+    assert set(names(group)) >= PROMISED[group]
 
 
-MOLECULES = ("CH4", "CO2", "H2O", "NH3", "ethanol", "molecule")
-"""Systems of more than two atoms, which take a method; the others take analytic bonds and methods."""
-
-
-def test_there_is_a_file_for_every_molecule():
-    assert set(names("system")) == {*diatomic_table(), "custom", *MOLECULES}
-
-
-@pytest.mark.parametrize("name", MOLECULES)
-def test_molecules(name):
+@pytest.mark.parametrize("name", names("system"))
+def test_systems(name):
     values = {"cache": None} | node("system", name)
-    if name == "molecule":
-        assert values["name"] == "???"
-        values["name"] = "CH3OH"
+    assert isinstance(values["name"], str), "YAML reads an unquoted NO as a boolean"
+    assert values["name"] == name or name not in diatomic_table()
+    try:
+        system = build(values, "system", hamiltonian=HarmonicBond)
+    except ConfigError:
+        check_molecule(name, values)
+        return
+    assert system.name == values["name"]
+    assert isinstance(system.hamiltonian, HarmonicBond)
+    if name in PROMISED["system"]:  # A twenty-second of the period, rounded down to two digits.
+        assert 22.0 <= system.period_fs / system.dt_fs < 1.1 * 22.0
+    if name in ALKALI_HALIDES:
+        with pytest.raises(ConfigError, match=f"{name}: a Morse curve to neutral atoms is wrong"):
+            build(values, "system", hamiltonian=MorseBond)
+    elif name in diatomic_table():
+        assert isinstance(build(values, "system", hamiltonian=MorseBond).hamiltonian, MorseBond)
+
+
+def check_molecule(name: str, values: dict[str, Any]) -> None:
+    """A system of more than two atoms, which takes a method and no analytic bond."""
     system = build(values, "system", hamiltonian=build(node("hamiltonian", "gfn2"), "hamiltonian"))
     assert system.name == values["name"]
-    # A twenty-second of the fastest period, rounded down to 0.05 fs, given or not.
-    assert 0 <= system.period_fs / 22 - system.dt_fs < 0.05
-    for bond in ("harmonic", "morse"):
-        with pytest.raises(ConfigError, match=f"system {system.name}: {bond.title()}Bond is an analytic bond"):
-            build(values, "system", hamiltonian=build(node("hamiltonian", bond), "hamiltonian"))
-
-
-@pytest.mark.parametrize("name", sorted({*names("system")} - {*MOLECULES}))
-@pytest.mark.parametrize("bond", [HarmonicBond, MorseBond])
-def test_systems(name, bond):
-    values = node("system", name)
-    if name == "custom" and bond is MorseBond:
-        values["D_e_eV"] = 4.6
-    if name in ALKALI_HALIDES and bond is MorseBond:
-        with pytest.raises(ConfigError, match=f"{name}: a Morse curve to neutral atoms is wrong"):
+    if name in PROMISED["system"]:  # A twenty-second of the fastest period, rounded down to 0.05 fs, given or not.
+        assert 0 <= system.period_fs / 22 - system.dt_fs < 0.05
+    for bond in (HarmonicBond, MorseBond):
+        with pytest.raises(ConfigError, match=f"system {values['name']}: {bond.__name__} is an analytic bond"):
             build(values, "system", hamiltonian=bond)
+
+
+def test_a_custom_diatomic_takes_a_morse_bond():
+    values = node("system", "custom") | {"D_e_eV": 4.6}
+    assert isinstance(build(values, "system", hamiltonian=MorseBond).hamiltonian, MorseBond)
+
+
+@pytest.mark.parametrize("name", names("hamiltonian"))
+def test_hamiltonians(name, hcl_morse):
+    made = build(node("hamiltonian", name), "hamiltonian")
+    if isinstance(made, Method):
+        assert made.name
         return
-    system = build(values, "system", hamiltonian=bond)
-    assert isinstance(values["name"], str)
-    assert system.name == name
-    assert isinstance(system.hamiltonian, bond)
-    # A twenty-second of the period, rounded down to two digits.
-    assert 22.0 <= system.period_fs / system.dt_fs < 1.1 * 22.0
-
-
-@pytest.mark.parametrize(("name", "made"), [("harmonic", HarmonicBond), ("morse", MorseBond)])
-def test_hamiltonians(name, made, hcl_harmonic):
-    bond = build(node("hamiltonian", name), "hamiltonian")
-    assert isinstance(bond(hcl_harmonic.hamiltonian.constants), made)
-
-
-@pytest.mark.parametrize("name", sorted({*names("hamiltonian")} - {"harmonic", "morse"}))
-def test_methods(name):
-    values = node("hamiltonian", name)
-    if name == "ase":
-        assert values["calculator"] == "???"
-        values["calculator"] = "ase.calculators.emt.EMT"
-    method = build(values, "hamiltonian")
-    assert isinstance(method, Method)
-    assert method.name
+    bond = made(hcl_morse.hamiltonian.constants)
+    assert isinstance(bond, {"harmonic": HarmonicBond, "morse": MorseBond}.get(name, object))
+    positions = torch.tensor([[[0.0, 0.0, 0.0], [0.0, 0.0, 1.3]]], dtype=torch.float64)
+    energy, forces = bond.energy_and_forces(positions)
+    assert (energy.shape, forces.shape) == ((1,), (1, 2, 3))
+    assert bool(energy.isfinite().all() and forces.isfinite().all())
 
 
 @pytest.mark.parametrize("name", names("regime"))
 def test_regimes(name, hcl_morse):
     regime = build(node("regime", name), "regime")
     kinds = {"vibrating": VibratingRegime, "rotating": RotatingRegime, "thermal": ThermalRegime}
-    assert isinstance(regime, kinds[name])
-    positions, velocities = regime.draw(hcl_morse, 5, generator=torch.Generator().manual_seed(1))
-    assert positions.shape == velocities.shape == (5, 2, 3)
-    assert bool(positions.isfinite().all() and velocities.isfinite().all())
+    assert isinstance(regime, kinds.get(name, object))
+    for drawn_by in (regime, regime.for_training()):
+        positions, velocities = drawn_by.draw(hcl_morse, 5, generator=torch.Generator().manual_seed(1))
+        assert positions.shape == velocities.shape == (5, 2, 3)
+        assert bool(positions.isfinite().all() and velocities.isfinite().all())
 
 
+CODE = re.compile(r"[3D][vu]R\d+")
 WITHOUT_LSTM = {"held": "DuR0 (held kick)", "linear": "DuR0 (linear, 16 steps)"}
 
 
@@ -124,49 +142,69 @@ WITHOUT_LSTM = {"held": "DuR0 (held kick)", "linear": "DuR0 (linear, 16 steps)"}
 def test_models_with_memories(name, memory, hcl_harmonic):
     values = {"model": node("model", name), "memory": node("memory", memory)}
     predictor = make_predictor(values, hcl_harmonic)
-    assert predictor.spec.variant == ("DuR0" if name in WITHOUT_LSTM else name)
-    assert model_name(predictor).startswith(WITHOUT_LSTM.get(name, name))
-    if name in WITHOUT_LSTM:
-        assert predictor.memory.n_skipped == 0, "there is nobody to remember"
+    variant = predictor.spec.variant
+    assert variant == name or not CODE.fullmatch(name), "a file that is named by a code is of this variant"
+    assert model_name(predictor).startswith(WITHOUT_LSTM.get(name, variant))
+    if not predictor.spec.network:
+        assert predictor.memory.n_skipped == 0, "there is nothing to remember"
         return
-    kind = {"carried": CarriedMemory, "window": WindowMemory}[memory]
-    assert isinstance(predictor.memory, kind)
+    kinds = {"carried": CarriedMemory, "window": WindowMemory}
+    assert isinstance(predictor.memory, kinds.get(memory, object))
 
 
-# Force calls that each takes in 10,000 steps; the adaptive one cannot hear here, so it stays at its shortest.
 CALLS = {"always": 10_000, "never": 0, "every_1000": 10, "every_100": 100, "every_100_anchored": 100, "burst": 100}
+"""Force calls of the shipped schedules in 10,000 steps."""
 
 
 @pytest.mark.parametrize("name", names("injection"))
 def test_injections(name):
-    injection = make_injections({name: node("injection", name)})[name]
+    values = node("injection", name)
+    injection = make_injections({name: values})[name]
     assert isinstance(injection, Injection)
-    assert (injection.anchor is not None) == ("anchored" in name)
-    if name in CALLS:
-        assert sum(map(injection.schedule.is_hamiltonian, range(10_000))) == CALLS[name]
-    else:
-        assert injection.schedule.listens
+    assert (injection.anchor is not None) == (values.get("anchor") is not None)
+    if name in PROMISED["injection"]:
+        assert (injection.anchor is not None) == (name == "every_100_anchored")
+        assert isinstance(injection.schedule, Adaptive) == (name == "adaptive")
+    hits = [step for step in range(10_000) if injection.schedule.is_hamiltonian(step)]
+    assert len(hits) == CALLS.get(name, len(hits))
+    for step in (0, 1, 97):
+        assert injection.schedule.next_hamiltonian(step, 10_000) == next((hit for hit in hits if hit >= step), 10_000)
 
 
 @pytest.mark.parametrize("name", names("trainer"))
 def test_trainers(name):
     values = compose("train", f"trainer={name}")["trainer"]
-    if name == "gpu" and not torch.cuda.is_available():
+    if values["accelerator"] != "cpu" and not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="CUDA was asked for, but this machine has no usable CUDA device"):
             check_device(values["accelerator"])
         return
     assert check_device(values["accelerator"]) in ("cpu", "cuda")
     trainer = lightning.Trainer(**values, logger=False, enable_checkpointing=False, enable_model_summary=False)
-    assert trainer.num_devices == (2 if name == "ddp" else 1)
+    assert trainer.num_devices == {"cpu": 1, "gpu": 1, "ddp": 2}.get(name, trainer.num_devices)
+
+
+@pytest.mark.parametrize("name", names("loss"))
+def test_losses(name):
+    loss = build(node("loss", name), "loss")
+    assert isinstance(loss, SequenceLoss) or name not in PROMISED["loss"]
+    predicted = torch.full((2, 4, 3), 0.5, requires_grad=True)
+    value = loss(predicted, torch.ones(2, 4, 3))
+    assert value.shape == ()
+    value.backward()
+    assert float(predicted.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize("name", names("optimizer"))
+def test_optimizers(name):
+    plan = build(node("optimizer", name), "optimizer")
+    assert isinstance(plan, OptimizerPlan) or name not in PROMISED["optimizer"]
+    assert isinstance(plan.optimizer(StackedLSTM(1, 1, hidden_size=2, n_layers=1)), torch.optim.Optimizer)
 
 
 def test_what_else_is_built():
     values = compose("train")
     assert isinstance(build(values["data"]["trajectories"], "data.trajectories"), DataPlan)
     assert isinstance(build(values["data"]["batches"], "data.batches"), BatchPlan)
-    for group, made in (("optimizer", OptimizerPlan), ("loss", SequenceLoss)):
-        for name in names(group):
-            assert isinstance(build(node(group, name), group), made)
     assert set(make_injections(values["rollout"]["injections"])) == {
         "never",
         "every_1000",
@@ -198,7 +236,7 @@ def test_sweeps(name, script):
         composed = hydra.compose(script, overrides=[f"sweep={name}"], return_hydra_config=True)
     launcher, sweeper = composed.hydra.launcher, composed.hydra.sweeper
     chosen = (launcher._target_.rpartition(".")[2], sweeper._target_.rpartition(".")[2], sweeper.n_jobs)
-    assert chosen == SWEEPS[name]
+    assert chosen == SWEEPS.get(name, chosen)
     assert compose(script, f"sweep={name}") == compose(script), "how jobs are swept is no part of them"
 
 
