@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from experiments.study.results import fill_readme, markdown_table, save_figure, short, write_csv
 from experiments.study.runs import Run
 from experiments.study.sweeps import ROOT
-from mlmd.cli.factories import short_name
 from mlmd.on_the_fly import read_records
 from mlmd.reporting.page import Line, LineChart, Part, Points, ScatterChart, SortableTable
+from mlmd.reporting.run_labels import short_name
 from mlmd.reporting.style import REFERENCE_COLOUR, SCHEDULE_COLOURS, schedule_line
 
 FREQUENCY = 0.01

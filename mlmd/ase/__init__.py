@@ -12,6 +12,6 @@ step, v_n = v_{n-1/2} + u_n / 2, while a predictor reads half-step velocities.
 """
 
 from mlmd.ase.dynamics import MLMD
-from mlmd.ase.predictor import load_predictor
+from mlmd.io.load_predictor import load_predictor
 
 __all__ = ["MLMD", "load_predictor"]

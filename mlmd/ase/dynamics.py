@@ -12,10 +12,11 @@ from ase.md.md import MolecularDynamics
 from torch import Tensor
 
 from mlmd.ase.conversion import AtomsHamiltonian, read_state, time_step_fs, write_state
-from mlmd.ase.predictor import check_atoms, check_positions, load_predictor
+from mlmd.ase.predictor import check_atoms, check_positions
 from mlmd.ase.propagation import make_propagator
 from mlmd.errors import ConfigError, MismatchError, PhysicsError
 from mlmd.hamiltonians.method import Array
+from mlmd.io.load_predictor import load_predictor
 from mlmd.io.migrations import ASE_VERSION, VERSION_KEY, migrate_ase
 from mlmd.models import VelocityPredictor
 from mlmd.propagation import DivergenceGuard, Engine, Injection, InjectionSchedule

@@ -1,15 +1,12 @@
 """A trained predictor meets atoms of ASE: loaded from a run, compared by name, made one system with them."""
 
 import math
-from pathlib import Path
 
 import ase
 import numpy as np
 from torch import Tensor
 
 from mlmd.ase.conversion import AtomsHamiltonian
-from mlmd.cli.factories import find_checkpoint
-from mlmd.cli.factories import load_predictor as load_with_configuration
 from mlmd.decomposition import MolecularVibration, check_reach
 from mlmd.errors import ConfigError, MismatchError
 from mlmd.models import PredictorSpec, VelocityPredictor
@@ -17,15 +14,6 @@ from mlmd.systems import System
 
 _ELEMENTS = {"D": "H", "T": "H"}
 """Isotopes that our symbols name; ASE tells them by their mass."""
-
-
-def load_predictor(path: str | Path) -> VelocityPredictor:
-    """A trained predictor from a checkpoint, or the best one of a run's folder.
-
-    Raises:
-        DataError: not a sound checkpoint of this project.
-    """
-    return load_with_configuration(find_checkpoint(str(path)))[0]
 
 
 def check_atoms(atoms: ase.Atoms) -> None:

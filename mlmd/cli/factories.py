@@ -1,15 +1,12 @@
 """Objects from configuration values, for both commands."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from mlmd.cli.instantiate import build
-from mlmd.errors import ConfigError, DataError
-from mlmd.hamiltonians import method_name
-from mlmd.io.checkpoint_file import load_checkpoint_file
+from mlmd.errors import ConfigError
 from mlmd.models import PredictorSpec, VelocityPredictor
 from mlmd.propagation import Injection
 from mlmd.systems import Regime, System
@@ -53,40 +50,6 @@ def make_predictor(values: Values, system: System) -> VelocityPredictor:
     return VelocityPredictor(spec)
 
 
-def load_predictor(path: Path) -> tuple[VelocityPredictor, dict[str, Any]]:
-    """A trained predictor, and the system, Hamiltonian and regime it was trained with.
-
-    Raises:
-        DataError: not a sound checkpoint of this project.
-    """
-    checkpoint = load_checkpoint_file(path)
-    try:
-        predictor = VelocityPredictor(PredictorSpec.from_dict(checkpoint["mlmd"]["spec"]))
-        prefix = "predictor."
-        weights = {
-            name.removeprefix(prefix): value
-            for name, value in checkpoint["state_dict"].items()
-            if name.startswith(prefix)
-        }
-        predictor.network.to(weights["network.head.weight"].dtype)  # as it was trained and validated
-        predictor.load_state_dict(weights)
-        config = {name: checkpoint["mlmd"]["config"][name] for name in ("system", "hamiltonian", "regime")}
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{path}: the checkpoint does not hold what an mlmd checkpoint holds ({error})") from error
-    except RuntimeError as error:
-        raise DataError(
-            f"{path}: the checkpoint's weights are not those of the {predictor.spec.variant} that it says it is; "
-            "copy it again or train anew"
-        ) from error
-    return predictor.eval(), config
-
-
-def find_checkpoint(path: str) -> Path:
-    """A checkpoint file, or the best one of a run's folder."""
-    given = Path(path)
-    return given / "best.ckpt" if given.is_dir() else given
-
-
 def check_device(accelerator: str) -> str:
     """The torch device of an accelerator name.
 
@@ -113,25 +76,3 @@ def check_seed(seed: int | None) -> int:
     if seed is None or not 0 <= seed < 2**32:
         raise ConfigError(f"seed = {seed} must be a whole number from 0 to {2**32 - 1}")
     return seed
-
-
-def model_name(predictor: VelocityPredictor) -> str:
-    """The variant, with what departs from its plain form."""
-    spec = predictor.spec
-    extras = [f"frame={spec.frame}"] if spec.components == "cartesian" and spec.frame != "lab" else []
-    held, length = spec.shortcut == "held", f"{spec.history} step{'s' if spec.history > 1 else ''}"
-    if spec.network:
-        extras += ["held shortcut"] if held else [] if spec.shortcut else ["plain LSTM"]
-        extras += [f"history {length}"] if spec.history > 1 else []
-        extras += [f"window {spec.memory_length}"] if spec.memory_kind == "window" else []
-    else:
-        extras += ["held kick" if held else f"linear, {length}"]
-    return spec.variant + (f" ({', '.join(extras)})" if extras else "")
-
-
-def short_name(node: Values) -> str:
-    """The plain word for a chosen Hamiltonian or regime: "harmonic" of HarmonicBond, "B3LYP/def2-SVP" of PySCF."""
-    if method := method_name(node):
-        return method
-    name: str = node["_target_"].rsplit(".", 1)[-1]
-    return name.removesuffix("Bond").removesuffix("Regime").lower()

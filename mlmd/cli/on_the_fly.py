@@ -14,8 +14,6 @@ from mlmd.cli.factories import (
     make_predictor,
     make_regime,
     make_system,
-    model_name,
-    short_name,
 )
 from mlmd.cli.instantiate import build
 from mlmd.cli.program import typed_command
@@ -23,7 +21,7 @@ from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.decomposition.domain import check_reach
 from mlmd.errors import CalculatorError, ConfigError, PhysicsError
 from mlmd.io.run_folder import RunFiles, peak_memory_MB
-from mlmd.models import VelocityPredictor
+from mlmd.models import VelocityPredictor, model_name
 from mlmd.on_the_fly import Ledger, OnTheFly, OnTheFlyPlan, Reach
 from mlmd.on_the_fly.folder_backend import LearningStore
 from mlmd.on_the_fly.trainings import Rounds
@@ -31,6 +29,7 @@ from mlmd.progress import say
 from mlmd.propagation import Propagator
 from mlmd.reporting.console import print_summary
 from mlmd.reporting.on_the_fly_report import LEFT_BEHIND, report
+from mlmd.reporting.run_labels import short_name
 from mlmd.reporting.run_page import write_run_page
 from mlmd.reporting.style import RunLabel
 from mlmd.systems import System
@@ -144,7 +143,7 @@ def _reach(predictor: VelocityPredictor, system: System) -> Reach | None:
 def _label(values: Values, system: System, predictor: VelocityPredictor) -> RunLabel:
     return RunLabel(
         system=system.name,
-        variant=f"{model_name(predictor)} on the fly",
+        variant=f"{model_name(predictor.spec)} on the fly",
         regime=short_name(values["regime"]),
         hamiltonian=short_name(values["hamiltonian"]),
         n_replicas=values["n_replicas"],

@@ -14,12 +14,8 @@ from mlmd.cli.factories import (
     Values,
     check_device,
     check_seed,
-    find_checkpoint,
-    load_predictor,
     make_regime,
     make_system,
-    model_name,
-    short_name,
 )
 from mlmd.cli.instantiate import build
 from mlmd.cli.on_the_fly import learn_on_the_fly
@@ -27,14 +23,16 @@ from mlmd.cli.program import typed_command
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.errors import CalculatorError, ConfigError, DataError
 from mlmd.evaluation.evaluate import RolloutEvaluation, evaluate_system
+from mlmd.io.load_predictor import load_predictor_and_config
 from mlmd.io.run_folder import RunFiles, peak_memory_MB, read_config
 from mlmd.io.trajectory_file import TrajectoryFile
 from mlmd.io.xyz import write_extended_xyz
-from mlmd.models import VelocityPredictor
+from mlmd.models import VelocityPredictor, model_name
 from mlmd.progress import say, say_diverged
 from mlmd.propagation import Propagator, reference_propagator
 from mlmd.propagation.simulate_to_file import RecordingPlan, record
 from mlmd.reporting.console import print_summary
+from mlmd.reporting.run_labels import short_name
 from mlmd.reporting.run_page import REPORT_FILE, write_run_page
 from mlmd.reporting.run_report import draw_rollouts, leave_curves
 from mlmd.reporting.style import RunLabel
@@ -93,7 +91,7 @@ def simulate(
     check_seed(values["seed"])
     torch.set_num_threads(values["threads"])
     device = check_device(values["device"])
-    predictor, trained = load_predictor(find_checkpoint(values["checkpoint"]))
+    predictor, trained = load_predictor_and_config(values["checkpoint"])
     chosen = {name: values.get(name) or trained[name] for name in ("system", "hamiltonian", "regime")}
     values = dict(values) | chosen | {"injection_name": injection_name}
     system, regime = make_system(values), make_regime(values)
@@ -109,7 +107,7 @@ def simulate(
     files = RunFiles(Path(folder), values, overrides=overrides)
     label = RunLabel(
         system=system.name,
-        variant=model_name(predictor),
+        variant=model_name(predictor.spec),
         regime=short_name(values["regime"]),
         hamiltonian=short_name(values["hamiltonian"]),
         n_replicas=values["n_replicas"],

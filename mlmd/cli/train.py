@@ -17,8 +17,6 @@ from mlmd.cli.factories import (
     make_predictor,
     make_regime,
     make_system,
-    model_name,
-    short_name,
 )
 from mlmd.cli.instantiate import build
 from mlmd.cli.program import typed_command
@@ -30,10 +28,11 @@ from mlmd.errors import ConfigError, DataError
 from mlmd.evaluation.curves import merge_curves
 from mlmd.evaluation.rollouts import RolloutPlan
 from mlmd.io.run_folder import RunFiles, peak_memory_MB, read_config
-from mlmd.models import VelocityPredictor
+from mlmd.models import VelocityPredictor, model_name
 from mlmd.progress import StepBar, say, say_diverged
 from mlmd.propagation import check_start
 from mlmd.reporting.console import print_summary
+from mlmd.reporting.run_labels import short_name
 from mlmd.reporting.run_page import write_run_page
 from mlmd.reporting.run_report import draw_training
 from mlmd.reporting.style import RunLabel
@@ -259,7 +258,7 @@ def _what_is_left(predictor: VelocityPredictor) -> str:
 def _label(values: Values, system: System, predictor: VelocityPredictor) -> RunLabel:
     return RunLabel(
         system=system.name,
-        variant=model_name(predictor),
+        variant=model_name(predictor.spec),
         regime=short_name(values["regime"]),
         hamiltonian=short_name(values["hamiltonian"]),
         n_replicas=values["rollout"]["n_replicas"],

@@ -2,6 +2,7 @@
 
 from mlmd.models.lstm import StackedLSTM
 from mlmd.models.memory import CarriedMemory, Memory, WindowMemory
+from mlmd.models.model_name import model_name
 from mlmd.models.predictor import PredictorState, VelocityPredictor
 from mlmd.models.spec import PredictorSpec
 
@@ -13,4 +14,5 @@ __all__ = [
     "StackedLSTM",
     "VelocityPredictor",
     "WindowMemory",
+    "model_name",
 ]

@@ -7,11 +7,12 @@ from pathlib import Path
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
-from mlmd.cli.factories import Values, load_predictor, make_predictor
+from mlmd.cli.factories import Values, make_predictor
 from mlmd.cli.instantiate import build
 from mlmd.data.generation import split_seed
 from mlmd.data.module import BatchPlan, TrajectoryDataModule
 from mlmd.files import atomic_path
+from mlmd.io.load_predictor import load_predictor
 from mlmd.io.run_folder import RunFiles
 from mlmd.models import VelocityPredictor
 from mlmd.state import Trajectory
@@ -69,7 +70,7 @@ class Rounds:
 
     def load(self, number: int) -> VelocityPredictor:
         """What training ``number`` left."""
-        return load_predictor(best_checkpoint(self.folder(number)))[0].eval()
+        return load_predictor(best_checkpoint(self.folder(number)))
 
     def publish(self, number: int) -> None:
         """Make a training's best checkpoint that of the run, for ``checkpoint=<folder>``."""

@@ -1,9 +1,14 @@
 """The words that a run is found, grouped and compared by, from its configuration."""
 
-from mlmd.cli.factories import Values, model_name, short_name
-from mlmd.models import VelocityPredictor
+from collections.abc import Mapping
+from typing import Any
+
+from mlmd.hamiltonians import method_name
+from mlmd.models import VelocityPredictor, model_name
 from mlmd.reporting.tracker_tables import RunWords
 from mlmd.systems import System
+
+Values = Mapping[str, Any]
 
 
 def run_words(values: Values, system: System, predictor: VelocityPredictor) -> RunWords:
@@ -11,7 +16,7 @@ def run_words(values: Values, system: System, predictor: VelocityPredictor) -> R
     return RunWords(
         system=system.name,
         variant=predictor.spec.variant,
-        model=model_name(predictor),
+        model=model_name(predictor.spec),
         regime=short_name(values["regime"]),
         hamiltonian=short_name(values["hamiltonian"]),
         energy_target=energy_target(values["regime"]),
@@ -32,3 +37,11 @@ def energy_target(regime: Values) -> str:
     in_eV = regime.get("vibrational_energy_eV")
     words = f"{regime.get('vibrational_energy_kT', 0.0):g} kT" if in_eV is None else f"{in_eV:g} eV"
     return words + (f", rotation {regime['rotational_energy_kT']:g} kT" if "rotational_energy_kT" in regime else "")
+
+
+def short_name(node: Values) -> str:
+    """The plain word for a chosen Hamiltonian or regime: "harmonic" of HarmonicBond, "B3LYP/def2-SVP" of PySCF."""
+    if method := method_name(node):
+        return method
+    name: str = node["_target_"].rsplit(".", 1)[-1]
+    return name.removesuffix("Bond").removesuffix("Regime").lower()

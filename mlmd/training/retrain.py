@@ -16,12 +16,13 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import Logger
 
-from mlmd.cli.factories import Values, check_device, load_predictor
+from mlmd.cli.factories import Values, check_device
 from mlmd.data.generation import draw_initial
 from mlmd.data.module import TrajectoryDataModule, VisitedData
 from mlmd.data.visited_states import VisitedStates, join_visited_states, visit_states
 from mlmd.evaluation.rollouts import reference_rollout, run_rollouts
 from mlmd.files import atomic_path, remove_temporaries
+from mlmd.io.load_predictor import load_predictor
 from mlmd.io.run_folder import RunFiles
 from mlmd.observables import velocity_accuracy_percent
 from mlmd.progress import say
@@ -185,7 +186,7 @@ class Retraining:
     @torch.no_grad()
     def _judged(self, number: int, stage: Stage) -> dict[str, float]:
         """Load the best checkpoint of a stage that is over and judge it by the validation data."""
-        best, _ = load_predictor(best_checkpoint(stage_folder(self.files.folder, number)))
+        best = load_predictor(best_checkpoint(stage_folder(self.files.folder, number)))
         predictor = stage.module.predictor.to(self.device)
         predictor.load_state_dict(best.state_dict())
         predictor.eval()

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from cli.running import SHORT, judged, simulate
-from mlmd.cli.factories import load_predictor, make_regime, make_system
+from mlmd.cli.factories import make_regime, make_system
 from mlmd.data.generation import draw_initial
+from mlmd.io.load_predictor import load_predictor_and_config
 from mlmd.io.trajectory_file import read_trajectory
 from mlmd.propagation import AutoEngine, Injection, Periodic, Propagator
 
@@ -57,7 +58,7 @@ def test_metrics_are_those_of_its_schedule(simulated):
 
 def test_what_is_validated_is_what_is_shipped(simulated, trained):
     """The command gives the frames of the propagator that the rollout validation uses."""
-    predictor, config = load_predictor(trained / "best.ckpt")
+    predictor, config = load_predictor_and_config(trained / "best.ckpt")
     system, regime = make_system(config), make_regime(config)
     injection, engine = Injection(Periodic(0.01)), AutoEngine()
     propagator = Propagator(system, injection=injection, predictor=predictor, start_step=32, engine=engine)

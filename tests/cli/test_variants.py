@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from cli.running import FAST, TO_LEARN, train, weights
-from mlmd.cli.factories import load_predictor, model_name
 from mlmd.errors import ConfigError
+from mlmd.io.load_predictor import load_predictor_and_config
+from mlmd.models import model_name
 from mlmd.training.trainer import cpu_runs_bfloat16
 
 SMALL = ("data.batches.batches_per_epoch=3", "rollout.n_steps=60", "rollout.val_n_steps=40", "trainer.max_epochs=1")
@@ -39,8 +40,8 @@ VARIANTS = {
 @pytest.mark.parametrize(("name", "overrides"), VARIANTS.items(), ids=list(VARIANTS))
 def test_variants_train_and_roll_out(name, overrides, tmp_path, no_figures):
     metrics = train(tmp_path, *TO_LEARN[1:], *SMALL, *overrides)
-    predictor, config = load_predictor(tmp_path / "best.ckpt")
-    assert model_name(predictor) == name
+    predictor, config = load_predictor_and_config(tmp_path / "best.ckpt")
+    assert model_name(predictor.spec) == name
     assert config["regime"]["_target_"].endswith("ThermalRegime")
     assert metrics["test/velocity_accuracy_percent"] > 50.0
     assert metrics["rollout/every_100/n_steps"] == 60

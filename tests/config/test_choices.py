@@ -16,14 +16,14 @@ from cli.running import compose
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
-from mlmd.cli.factories import check_device, make_injections, make_predictor, model_name
+from mlmd.cli.factories import check_device, make_injections, make_predictor
 from mlmd.cli.instantiate import build
 from mlmd.cli.program import CONF
 from mlmd.data.generation import DataPlan
 from mlmd.data.module import BatchPlan
 from mlmd.errors import ConfigError
 from mlmd.hamiltonians import HarmonicBond, Method, MorseBond
-from mlmd.models import StackedLSTM
+from mlmd.models import StackedLSTM, model_name
 from mlmd.models.memory import CarriedMemory, WindowMemory
 from mlmd.propagation import Adaptive, Injection
 from mlmd.systems import RotatingRegime, ThermalRegime, VibratingRegime, diatomic_table
@@ -144,7 +144,7 @@ def test_models_with_memories(name, memory, hcl_harmonic):
     predictor = make_predictor(values, hcl_harmonic)
     variant = predictor.spec.variant
     assert variant == name or not CODE.fullmatch(name), "a file that is named by a code is of this variant"
-    assert model_name(predictor).startswith(WITHOUT_LSTM.get(name, variant))
+    assert model_name(predictor.spec).startswith(WITHOUT_LSTM.get(name, variant))
     if not predictor.spec.network:
         assert predictor.memory.n_skipped == 0, "there is nothing to remember"
         return
