@@ -1,4 +1,4 @@
-"""Objects from configuration values, for both commands."""
+"""Objects from the settings of a command."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,40 +6,45 @@ from typing import Any
 import torch
 
 from mlmd.cli.instantiate import build
+from mlmd.cli.settings import Component, OnTheFlySettings, TrainSettings
+from mlmd.cli.settings.groups import LearningSettings, LoggerSettings
 from mlmd.errors import ConfigError
+from mlmd.io.run_folder import RunFiles
 from mlmd.models import PredictorSpec, VelocityPredictor
 from mlmd.propagation import Injection
+from mlmd.reporting.tracker_tables import RunWords
+from mlmd.reporting.trackers import JobType, Tracker, WandbTracker
 from mlmd.systems import Regime, System
+from mlmd.training import TrainingPlan
 
 Values = Mapping[str, Any]
 
 
-def make_system(values: Values) -> System:
+def make_system(system: Component, hamiltonian: Component) -> System:
     """The system with its Hamiltonian."""
-    hamiltonian = build(values["hamiltonian"], "hamiltonian")
-    system: System = build(values["system"], "system", hamiltonian=hamiltonian)
-    return system
+    made: System = build(system, hamiltonian=build(hamiltonian))
+    return made
 
 
-def make_regime(values: Values) -> Regime:
+def make_regime(regime: Component) -> Regime:
     """How initial states are drawn."""
-    regime: Regime = build(values["regime"], "regime")
-    return regime
+    made: Regime = build(regime)
+    return made
 
 
-def make_injections(nodes: Values) -> dict[str, Injection]:
+def make_injections(components: Mapping[str, Component]) -> dict[str, Injection]:
     """Injections by the name under which they are reported."""
-    return {name: build(node, f"rollout.injections.{name}") for name, node in nodes.items()}
+    return {name: build(component) for name, component in components.items()}
 
 
-def make_predictor(values: Values, system: System) -> VelocityPredictor:
+def make_predictor(settings: LearningSettings, system: System) -> VelocityPredictor:
     """An untrained predictor of the configured variant, for the system."""
-    memory = values["memory"]
+    memory = settings.memory
     follows_bond = system.n_atoms == 2
-    spec: PredictorSpec = build(values["model"], "model")(
-        memory_kind=memory["kind"],
-        memory_length=memory["length"],
-        memory_warmup=memory["warmup"],
+    spec: PredictorSpec = build(settings.model)(
+        memory_kind=memory.kind,
+        memory_length=memory.length,
+        memory_warmup=memory.warmup,
         system=system.name,
         symbols=system.symbols,
         masses_u=system.masses_u,
@@ -50,29 +55,61 @@ def make_predictor(values: Values, system: System) -> VelocityPredictor:
     return VelocityPredictor(spec)
 
 
+def make_training_plan(settings: TrainSettings | OnTheFlySettings, config: Values) -> TrainingPlan:
+    """How predictors are trained.
+
+    Args:
+        settings: of the command.
+        config: the resolved configuration, which every checkpoint keeps.
+    """
+    return TrainingPlan(
+        loss=build(settings.loss),
+        optimizer=build(settings.optimizer),
+        batches=build(settings.data.batches),
+        trainer=settings.trainer.model_dump(),
+        monitor=settings.selection.monitor,
+        every_n_epochs=settings.selection.every_n_epochs,
+        seed=settings.seed,
+        resumes=settings.resume is not None,
+        config=config,
+    )
+
+
+def make_tracker(
+    logger: LoggerSettings,
+    files: RunFiles,
+    config: Values,
+    *,
+    job_type: JobType,
+    words: RunWords,
+    predictor: VelocityPredictor,
+) -> Tracker:
+    """The experiment tracker of a run; none in the other processes of a distributed run."""
+    if not (logger.wandb and files.is_main):
+        return Tracker()
+    return WandbTracker(
+        files.folder,
+        config,
+        project=logger.project,
+        mode=logger.mode,
+        group=logger.group,
+        job_type=job_type,
+        words=words,
+        predictor=predictor,
+        provenance=files.provenance,
+    )
+
+
 def check_device(accelerator: str) -> str:
     """The torch device of an accelerator name.
 
     Raises:
-        ConfigError: CUDA is asked for and absent, or the name is unknown.
+        ConfigError: a GPU is asked for and there is none.
     """
-    if accelerator in ("cuda", "gpu"):
-        if not torch.cuda.is_available():
-            raise ConfigError(
-                "CUDA was asked for, but this machine has no usable CUDA device; use trainer=cpu (device=cpu)"
-            )
-        return "cuda"
-    if accelerator != "cpu":
-        raise ConfigError(f"accelerator {accelerator!r} is unknown; known: 'cpu', 'cuda'")
-    return "cpu"
-
-
-def check_seed(seed: int | None) -> int:
-    """The seed, if it is one.
-
-    Raises:
-        ConfigError: it is missing or out of range.
-    """
-    if seed is None or not 0 <= seed < 2**32:
-        raise ConfigError(f"seed = {seed} must be a whole number from 0 to {2**32 - 1}")
-    return seed
+    if accelerator == "cpu":
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            "CUDA was asked for, but this machine has no usable CUDA device; use trainer=cpu (device=cpu)"
+        )
+    return "cuda"

@@ -9,21 +9,21 @@ import hydra
 from hydra.errors import HydraException
 
 from mlmd.cli.overrides import first_line
+from mlmd.cli.settings.component import Component
 from mlmd.errors import ConfigError, MlmdError, nearest
 
 
-def build(node: Any, path: str, **keywords: Any) -> Any:
-    """Instantiate a node, strictly.
+def build(component: Component, **keywords: Any) -> Any:
+    """The object that a component of the configuration describes.
 
     Args:
-        node: plain mapping with ``_target_``.
-        path: where it stands, for messages.
+        component: names the class or function and its arguments.
         keywords: further arguments, passed on as they are.
 
     Raises:
-        ConfigError: no ``_target_``, an unknown one, or arguments it does not take.
+        ConfigError: an unknown ``_target_``, or arguments it does not take.
     """
-    _require_targets(node, path)
+    node, path = component.node, component.path
     try:
         if not keywords:
             return hydra.utils.instantiate(dict(node), _convert_="all")
@@ -53,13 +53,3 @@ def _what_failed(node: Mapping[str, Any], cause: BaseException | None, error: Ex
         cure = f": is the folder of {package} on PYTHONPATH?" if find_spec(package) is None else ""
         return f"there is no {node['_target_']}{cure}"
     return first_line(error)
-
-
-def _require_targets(node: Any, path: str) -> None:
-    """Refuse a node, or one inside it, without ``_target_``: Hydra would pass it on as a bare mapping."""
-    if not isinstance(node, Mapping) or "_target_" not in node:
-        has = ", ".join(map(repr, node)) if isinstance(node, Mapping) and node else "nothing"
-        raise ConfigError(f"{path} has no _target_, so nothing can be made of it (it has {has})")
-    for key, value in node.items():
-        if isinstance(value, Mapping):
-            _require_targets(value, f"{path}.{key}")

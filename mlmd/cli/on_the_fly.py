@@ -1,6 +1,8 @@
 """``python simulate.py mode=on_the_fly``: plain MD that trains its own predictor, hands over to it and watches it."""
 
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import lightning
@@ -10,48 +12,47 @@ from torch import Tensor
 from mlmd.cli.factories import (
     Values,
     check_device,
-    check_seed,
     make_predictor,
     make_regime,
     make_system,
+    make_training_plan,
 )
 from mlmd.cli.instantiate import build
-from mlmd.cli.program import typed_command
+from mlmd.cli.resume import resumable
+from mlmd.cli.settings import OnTheFlySettings
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.decomposition.domain import check_reach
-from mlmd.errors import CalculatorError, ConfigError, PhysicsError
+from mlmd.errors import CalculatorError, PhysicsError
+from mlmd.io.identity import identity
 from mlmd.io.run_folder import RunFiles, peak_memory_MB
-from mlmd.models import VelocityPredictor, model_name
+from mlmd.models import VelocityPredictor
 from mlmd.on_the_fly import Ledger, OnTheFly, OnTheFlyPlan, Reach
+from mlmd.on_the_fly.evaluate_run import JudgingPlan
 from mlmd.on_the_fly.folder_backend import LearningStore
 from mlmd.on_the_fly.trainings import Rounds
 from mlmd.progress import say
 from mlmd.propagation import Propagator
 from mlmd.reporting.console import print_summary
 from mlmd.reporting.on_the_fly_report import LEFT_BEHIND, report
-from mlmd.reporting.run_labels import short_name
+from mlmd.reporting.run_labels import run_label, run_words
 from mlmd.reporting.run_page import write_run_page
-from mlmd.reporting.style import RunLabel
 from mlmd.systems import System
-from mlmd.training.trainer import check_trainer, quiet_lightning
+from mlmd.training.trainer import quiet_lightning
 
-INTERRUPTED = 130
-"""Exit code of a process ended from the keyboard, by the custom of shells."""
-
-NOT_HERE = ("checkpoint", "start_step", "chunk_steps", "xyz")
-"""Keys of simulate.py that mean nothing where a run trains its own predictor."""
+NOT_DECIDING = ("resume", "judge", "judge_frames", "reference_steps", "threads", "logger", "figures", "provenance")
+"""Keys that leave every frame as it is."""
 
 
 def learn_on_the_fly(
-    values: Values, *, folder: str, overrides: list[str], injection_name: str, began: float
+    config: Values, *, stored: Values | None, folder: str, overrides: list[str], began: float
 ) -> dict[str, float]:
     """Simulate, learn, judge and report.
 
     Args:
-        values: the resolved configuration; that of the run to go on with where it resumes.
+        config: the resolved configuration, with the name of the injection.
+        stored: the configuration of the interrupted run that is resumed, as it was written; None for a new run.
         folder: where everything goes.
         overrides: what the command line changed, for the record.
-        injection_name: name of the chosen injection, under which it is reported.
         began: `time.perf_counter` at the start of the command.
 
     Returns:
@@ -60,72 +61,78 @@ def learn_on_the_fly(
     Raises:
         MlmdError: bad input, each with its own words.
     """
-    _check(values, overrides)
+    OnTheFlySettings.check_overrides(overrides)
+    settings = OnTheFlySettings.from_config(config)
+    resumes, name = stored is not None, str(settings.injection_name)
     quiet_lightning()
-    torch.set_num_threads(values["threads"])
-    lightning.seed_everything(check_seed(values["seed"]), verbose=False)
-    device = check_device(values["device"])
-    check_trainer(values)
-    system, regime = make_system(values), make_regime(values)
-    predictor, batches = make_predictor(values, system), build(values["data"]["batches"], "data.batches")
-    plan: OnTheFlyPlan = build(values["on_the_fly"], "on_the_fly")
-    least_steps = batches.sequence_length + predictor.first_input
+    torch.set_num_threads(settings.threads)
+    lightning.seed_everything(settings.seed, verbose=False)
+    device = check_device(settings.device)
+    training = make_training_plan(settings, config)
+    system, regime = make_system(settings.system, settings.hamiltonian), make_regime(settings.regime)
+    predictor = make_predictor(settings, system)
+    plan: OnTheFlyPlan = build(settings.on_the_fly)
+    least_steps = training.batches.sequence_length + predictor.first_input
     plan.check_history(predictor.n_history, least_steps)
-    injection, engine = build(values["injection"], "injection"), build(values["engine"], "engine")
+    injection, engine = build(settings.injection), build(settings.engine)
     propagator = Propagator(system, injection=injection, predictor=None, device=device, engine=engine)
-    values = dict(values) | {"injection_name": injection_name}
-    files = RunFiles(Path(folder), values, overrides=overrides)
-    label = _label(values, system, predictor)
-    say(f"mlmd: {label.title}, {injection_name}, {label.caption}")
-    files.begin()
-    rounds = Rounds(values, files, system=system, batches=batches)
-    if values["resume"] is None:
+    files = RunFiles(Path(folder), seed=settings.seed, overrides=overrides)
+    nodes = {"regime": settings.regime.node, "hamiltonian": settings.hamiltonian.node}
+    words = run_words(system, predictor, **nodes, seed=settings.seed)
+    words = replace(words, model=f"{words.model} on the fly")
+    label = run_label(words, n_replicas=settings.n_replicas, n_steps=settings.n_steps, dt_fs=system.dt_fs)
+    say(f"mlmd: {label.title}, {name}, {label.caption}")
+    files.begin(config, resumes=resumes)
+    rounds = Rounds(training, files, system=system, make_predictor=partial(make_predictor, settings, system))
+    if not resumes:
         rounds.clear()
-        for name in LEFT_BEHIND:
-            (files.folder / name).unlink(missing_ok=True)
-    store = LearningStore(files.folder, values, rounds)
-    ledger = Ledger(began=began)
+        for left_behind in LEFT_BEHIND:
+            (files.folder / left_behind).unlink(missing_ok=True)
+    decided_by = identity(stored or config, not_deciding=NOT_DECIDING)
+    store = LearningStore(files.folder, rounds, n_steps=settings.n_steps, identity=decided_by, resumes=resumes)
     run = OnTheFly(
         propagator,
         plan,
         store,
-        ledger,
+        Ledger(began=began),
         least_steps=least_steps,
-        every=values["every"],
+        every=settings.every,
         reach=_reach(predictor, system),
     )
-    initial = draw_initial(system, regime, values["n_replicas"], seed=values["seed"], purpose="simulation")
-    metadata = trajectory_metadata(system, seed=values["seed"]) | {
-        "injection": values["injection"],
+    initial = draw_initial(system, regime, settings.n_replicas, seed=settings.seed, purpose="simulation")
+    metadata = trajectory_metadata(system, seed=settings.seed) | {
+        "injection": settings.injection.node,
         "provenance": files.provenance,
     }
-    go_on = f"{typed_command('simulate')} resume={files.folder}"
-    try:
+    errors = (CalculatorError, PhysicsError)
+    with resumable("simulate", files.folder, errors=errors, where=lambda: f"near step {run.step}; "):
         outcome = store.go(run, initial, metadata)
-    except KeyboardInterrupt:
-        say(f"interrupted; go on with: {go_on}")
-        raise SystemExit(INTERRUPTED) from None
-    except (CalculatorError, PhysicsError) as error:
-        raise type(error)(f"{error} (near step {run.step}; all up to the last save is kept: {go_on})") from error
-    metrics = report(outcome, files, system=system, label=label, device=torch.device(device))
+    judging = JudgingPlan(
+        every=settings.every,
+        n_frames=settings.judge_frames,
+        reference_steps=settings.reference_steps,
+        digest=settings.digest,
+        seed=settings.seed,
+        resumes=resumes,
+    )
+    metrics = report(
+        outcome,
+        files,
+        name=name,
+        judging=judging if settings.judge else None,
+        draws=settings.figures,
+        system=system,
+        label=label,
+        device=torch.device(device),
+    )
     metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
     files.write_metrics(metrics)
     if outcome["standing"]["predictor"]:
         rounds.publish(outcome["standing"]["predictor"])
-    title = f"{label.title}, {injection_name}"
+    title = f"{label.title}, {name}"
     write_run_page(files.folder, title=title, lead=label.caption)
     print_summary(metrics, files.folder, title)
     return metrics
-
-
-def _check(values: Values, overrides: list[str]) -> None:
-    """Refuse what this mode does not know, and numbers out of range."""
-    for override in overrides:
-        if override.split("=")[0].lstrip("+") in NOT_HERE:
-            raise ConfigError(f"{override}: mode=on_the_fly decides this by itself; remove it")
-    for name, least in (("n_steps", 2), ("n_replicas", 1), ("every", 1), ("judge_frames", 1), ("reference_steps", 0)):
-        if values[name] is None or values[name] < least:
-            raise ConfigError(f"{name} = {values[name]} must be at least {least}")
 
 
 def _reach(predictor: VelocityPredictor, system: System) -> Reach | None:
@@ -138,16 +145,3 @@ def _reach(predictor: VelocityPredictor, system: System) -> Reach | None:
         check_reach(geometry, positions, name=system.name, symbols=system.symbols, step=step)
 
     return reach
-
-
-def _label(values: Values, system: System, predictor: VelocityPredictor) -> RunLabel:
-    return RunLabel(
-        system=system.name,
-        variant=f"{model_name(predictor.spec)} on the fly",
-        regime=short_name(values["regime"]),
-        hamiltonian=short_name(values["hamiltonian"]),
-        n_replicas=values["n_replicas"],
-        n_steps=values["n_steps"],
-        dt_fs=system.dt_fs,
-        seed=values["seed"],
-    )

@@ -1,4 +1,4 @@
-"""The folder of a run: configuration, provenance, trackers; written so that the run can be repeated from it."""
+"""The folder of a run: configuration and provenance, written so that the run can be repeated from it."""
 
 import resource
 import sys
@@ -10,12 +10,15 @@ import yaml
 
 from mlmd.errors import DataError
 from mlmd.files import require_writable_folder, write_json, write_text
+from mlmd.io.migrations import migrate_config
 from mlmd.io.provenance import provenance
 from mlmd.io.run_lock import hold, require_free
-from mlmd.models import VelocityPredictor
-from mlmd.reporting.run_labels import run_words
-from mlmd.reporting.trackers import JobType, Tracker, WandbTracker
-from mlmd.systems import System
+
+TRAJECTORY_FILE = "trajectory.h5"
+"""Frames of a simulation."""
+
+REFERENCE_FILE = "reference.h5"
+"""Frames of the Hamiltonian dynamics that a simulation is judged against."""
 
 
 class RunFiles:
@@ -23,7 +26,7 @@ class RunFiles:
 
     Args:
         folder: made if missing.
-        values: the resolved configuration.
+        seed: of the run.
         overrides: what the command line changed.
         is_main: whether this process writes (rank 0 of a distributed run).
 
@@ -34,12 +37,11 @@ class RunFiles:
         DataError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, values: Mapping[str, Any], *, overrides: list[str], is_main: bool = True) -> None:
+    def __init__(self, folder: Path, *, seed: int, overrides: list[str], is_main: bool = True) -> None:
         self.folder = require_writable_folder(folder)
-        self.values = values
         self.is_main = is_main
         command = [Path(sys.argv[0]).name, *overrides]
-        self.provenance = provenance(seed=values["seed"], command=command)
+        self.provenance = provenance(seed=seed, command=command)
 
     @property
     def figures(self) -> Path:
@@ -51,15 +53,19 @@ class RunFiles:
         """Whether progress bars have a terminal to live on."""
         return sys.stderr.isatty()
 
-    def begin(self) -> None:
-        """Write the resolved configuration and the provenance, and hold the folder; a resumed run keeps its first ones.
+    def begin(self, config: Mapping[str, Any], *, resumes: bool) -> None:
+        """Write configuration and provenance, and hold the folder; a resumed run keeps those of its first start.
+
+        Args:
+            config: the resolved configuration.
+            resumes: whether the run continues an interrupted one.
 
         Raises:
             DataError: another process writes into the folder, or it cannot be written.
         """
         require_free(self.folder)
-        if self.values["resume"] is None:
-            write_text(self.folder / "config.yaml", yaml.safe_dump(dict(self.values), sort_keys=False))
+        if not resumes:
+            write_text(self.folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
             write_json(self.folder / "provenance.json", self.provenance)
         hold(self.folder, owner=self)
 
@@ -67,23 +73,18 @@ class RunFiles:
         """``metrics.json``, flat; a number that is not finite becomes null."""
         write_json(self.folder / "metrics.json", dict(metrics))
 
-    def tracker(self, system: System, predictor: VelocityPredictor, *, job_type: JobType = "train") -> Tracker:
-        """The configured experiment tracker."""
-        logger = self.values.get("logger")  # simulations of older versions, when resumed, have none
-        if not (logger and logger["wandb"] and self.is_main):
-            return Tracker()
-        return WandbTracker(
-            self.folder,
-            self.values,
-            job_type=job_type,
-            words=run_words(self.values, system, predictor),
-            predictor=predictor,
-            provenance=self.provenance,
-        )
-
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The resolved configuration of a run's folder.
+    """The resolved configuration of a run's folder, in the present format.
+
+    Raises:
+        DataError: as `stored_config`; or a newer mlmd wrote it.
+    """
+    return migrate_config(stored_config(folder), source=folder / "config.yaml")
+
+
+def stored_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a run's folder as it was written; `read_config` brings it to the present format.
 
     Raises:
         DataError: there is none, or it is not one.

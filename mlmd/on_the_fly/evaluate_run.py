@@ -14,7 +14,7 @@ from torch import Tensor
 from mlmd.data.generation import trajectory_metadata
 from mlmd.evaluation.evaluate import evaluate_system
 from mlmd.evaluation.resolved_lines import ResolvedLine, resolve_lines
-from mlmd.io.run_folder import RunFiles
+from mlmd.io.run_folder import REFERENCE_FILE, TRAJECTORY_FILE, RunFiles
 from mlmd.io.trajectory_file import TrajectoryFile
 from mlmd.observables import kinetic_energy
 from mlmd.observables.energy import frames_of_whole_periods, relative_to
@@ -27,10 +27,29 @@ from mlmd.systems import System
 N_PERIODS = 10
 """Whole periods of the slowest vibration over which the energy at the end is averaged."""
 
-REFERENCE_FILE = "reference.h5"
-
 MOST_ENERGIES = 200
 """Potential energies that are computed of each of the two runs that are compared."""
+
+
+@dataclass(frozen=True)
+class JudgingPlan:
+    """How a run is judged.
+
+    Attributes:
+        every: steps from one frame of the run to the next.
+        n_frames: frames at the end whose energies are computed.
+        reference_steps: steps of the Hamiltonian reference; 0 for none.
+        digest: of the run's configuration, so that the reference of another run is not taken for this one's.
+        seed: of the run, for the record.
+        resumes: whether an interrupted reference is continued.
+    """
+
+    every: int
+    n_frames: int
+    reference_steps: int
+    digest: str | None
+    seed: int
+    resumes: bool
 
 
 @dataclass(frozen=True)
@@ -76,22 +95,25 @@ class Since(FrameSource):
         return Trajectory(part.steps - origin, part.positions, part.velocities, part.kicks)
 
 
-def judge(outcome: dict[str, Any], files: RunFiles, *, system: System, device: torch.device) -> Judged:
+def judge(
+    outcome: dict[str, Any], files: RunFiles, plan: JudgingPlan, *, system: System, device: torch.device
+) -> Judged:
     """Scores and lines of a run that is over.
 
     Args:
         outcome: see `mlmd.on_the_fly.folder_backend.outcome`.
         files: the run's folder, with its trajectory.
+        plan: how it is judged.
         system: what was simulated.
         device: where a reference is propagated.
     """
-    takeover, every = outcome["standing"]["takeover_step"], files.values["every"]
-    with TrajectoryFile(files.folder / "trajectory.h5") as run:
-        at_end = _energy_scores(run, outcome, files, system)
-        if takeover is None or files.values["reference_steps"] == 0:
+    takeover, every = outcome["standing"]["takeover_step"], plan.every
+    with TrajectoryFile(files.folder / TRAJECTORY_FILE) as run:
+        at_end = _energy_scores(run, outcome, plan, system)
+        if takeover is None or plan.reference_steps == 0:
             return Judged(at_end, [])
         first = -(-takeover // every)
-        reference_path = _reference(run, first, files, system=system, device=device)
+        reference_path = _reference(run, first, files, plan, system=system, device=device)
         with TrajectoryFile(reference_path) as reference:
             n_common = min(len(reference), len(run) - first)
             learned, true = Since(run, first, n_common), Since(reference, 0, n_common)
@@ -101,16 +123,17 @@ def judge(outcome: dict[str, Any], files: RunFiles, *, system: System, device: t
     return Judged(evaluation.scores["learned"] | at_end, lines)
 
 
-def _reference(run: FrameSource, first: int, files: RunFiles, *, system: System, device: torch.device) -> Path:
+def _reference(
+    run: FrameSource, first: int, files: RunFiles, judging: JudgingPlan, *, system: System, device: torch.device
+) -> Path:
     """Pure Hamiltonian dynamics from one frame of the run, recorded, so that an interruption loses little."""
-    values = files.values
     start = run.frames(first, first + 1)
     plan = RecordingPlan(
-        n_steps=values["reference_steps"],
-        every=values["every"],
+        n_steps=judging.reference_steps,
+        every=judging.every,
         chunk_steps=None,
-        identity=f"{values.get('digest')} reference of {values['reference_steps']} steps",
-        resumes=values["resume"] is not None,
+        identity=f"{judging.digest} reference of {judging.reference_steps} steps",
+        resumes=judging.resumes,
     )
     record(
         reference_propagator(system, device=device),
@@ -118,14 +141,14 @@ def _reference(run: FrameSource, first: int, files: RunFiles, *, system: System,
         files.folder / REFERENCE_FILE,
         plan,
         name="reference",
-        metadata=trajectory_metadata(system, seed=values["seed"]) | {"provenance": files.provenance},
+        metadata=trajectory_metadata(system, seed=judging.seed) | {"provenance": files.provenance},
     )
     return files.folder / REFERENCE_FILE
 
 
-def _energy_scores(run: FrameSource, outcome: dict[str, Any], files: RunFiles, system: System) -> dict[str, float]:
+def _energy_scores(run: FrameSource, outcome: dict[str, Any], plan: JudgingPlan, system: System) -> dict[str, float]:
     """|<E>_end / <E>_ref - 1|, the reference being the mean of the true steps before ML took over."""
-    sample = _last_periods(run, system, every=files.values["every"], n_frames=files.values["judge_frames"])
+    sample = _last_periods(run, system, every=plan.every, n_frames=plan.n_frames)
     potential, _ = system.hamiltonian.energy_and_forces(sample.positions)
     mean = (potential + kinetic_energy(sample.velocities, system.masses())).mean(dim=1, keepdim=True)
     reference = torch.tensor(outcome["mean_energy_eV"], dtype=torch.float64).unsqueeze(1)

@@ -1,14 +1,12 @@
 """An on-the-fly run and its folder: frames and restart points, trainings, and what the terminal shows."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from mlmd.cli.factories import Values
+from mlmd.io.run_folder import TRAJECTORY_FILE
 from mlmd.io.trajectory_writer import TrajectoryWriter, finished_metadata
 from mlmd.models import VelocityPredictor
 from mlmd.on_the_fly import OnTheFly
@@ -16,34 +14,25 @@ from mlmd.on_the_fly.trainings import Rounds
 from mlmd.progress import PhaseLine, say
 from mlmd.state import Trajectory
 
-NOT_DECIDING = (
-    "resume",
-    "judge",
-    "judge_frames",
-    "reference_steps",
-    "threads",
-    "logger",
-    "figures",
-    "provenance",
-)
-"""Keys that leave every frame as it is."""
-
 
 class LearningStore:
     """The surroundings of an on-the-fly run, in a folder.
 
     Args:
         folder: of the run.
-        values: the resolved configuration.
         rounds: its trainings.
+        n_steps: MD steps in all.
+        identity: digest of everything that decides the frames; a recording of another one is refused.
+        resumes: whether an interrupted run continues from its last save.
     """
 
-    def __init__(self, folder: Path, values: Values, rounds: Rounds) -> None:
-        self.target = folder / "trajectory.h5"
+    def __init__(self, folder: Path, rounds: Rounds, *, n_steps: int, identity: str, resumes: bool) -> None:
+        self.target = folder / TRAJECTORY_FILE
         self.rounds = rounds
-        self._values = values
-        self._identity = identity_of(values)
-        self._line = PhaseLine(values["n_steps"])
+        self._n_steps = n_steps
+        self._identity = identity
+        self._resumes = resumes
+        self._line = PhaseLine(n_steps)
         self._recorder: TrajectoryWriter
 
     def go(self, run: OnTheFly, initial: tuple[Tensor, Tensor], metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,8 +49,8 @@ class LearningStore:
         Raises:
             DataError: the file cannot be written, or what was recorded belongs to another run or is damaged.
         """
-        n_steps, resumes = self._values["n_steps"], self._values["resume"] is not None
-        finished = finished_metadata(self.target, identity=self._identity) if resumes else None
+        n_steps = self._n_steps
+        finished = finished_metadata(self.target, identity=self._identity) if self._resumes else None
         if finished is not None:
             return dict(finished["on_the_fly"])
         run.propagator.start(*initial)
@@ -108,12 +97,6 @@ class LearningStore:
             speed_up=run.speed_up,
             news=news,
         )
-
-
-def identity_of(values: Values) -> str:
-    """A digest of all that decides the frames."""
-    deciding = {key: value for key, value in values.items() if key not in NOT_DECIDING}
-    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
 def outcome(run: OnTheFly) -> dict[str, Any]:

@@ -2,43 +2,41 @@
 
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
-from mlmd.cli.factories import Values, make_predictor
-from mlmd.cli.instantiate import build
 from mlmd.data.generation import split_seed
-from mlmd.data.module import BatchPlan, TrajectoryDataModule
+from mlmd.data.module import TrajectoryDataModule
 from mlmd.files import atomic_path
 from mlmd.io.load_predictor import load_predictor
 from mlmd.io.run_folder import RunFiles
 from mlmd.models import VelocityPredictor
 from mlmd.state import Trajectory
 from mlmd.systems import System
-from mlmd.training import PredictorModule
+from mlmd.training import TrainingPlan, make_module
 from mlmd.training.trainer import best_checkpoint, fit, ignore_known_warnings, make_trainer
-
-MAPE_THRESHOLD_OF_RMS = 0.01
-"""As for `mlmd.cli.train`."""
 
 
 class Rounds:
     """Trains predictors on splits that grow; every one starts afresh, so it depends on its number and data alone.
 
     Args:
-        values: the resolved configuration.
+        plan: how each is trained.
         files: the run's folder.
         system: what is simulated.
-        batches: how training data is batched.
+        make_predictor: makes an untrained predictor; its weights follow from the state of PyTorch's generator.
     """
 
-    def __init__(self, values: Values, files: RunFiles, *, system: System, batches: BatchPlan) -> None:
-        self.values = values
+    def __init__(
+        self, plan: TrainingPlan, files: RunFiles, *, system: System, make_predictor: Callable[[], VelocityPredictor]
+    ) -> None:
+        self.plan = plan
         self.files = files
         self.system = system
-        self.batches = batches
+        self.make_predictor = make_predictor
 
     def folder(self, number: int) -> Path:
         """Where a training leaves its checkpoints."""
@@ -46,26 +44,16 @@ class Rounds:
 
     def train(self, number: int, splits: dict[str, Trajectory]) -> VelocityPredictor:
         """The best predictor of training ``number``; interrupted before, it goes on from its last checkpoint."""
-        torch.manual_seed(split_seed(self.values["seed"], f"round {number}"))
-        predictor = make_predictor(self.values, self.system)
-        features, targets = predictor.training_pairs(splits["train"])
-        predictor.scaling.fit(features.flatten(0, 1), targets.flatten(0, 1), noise=self.batches.noise)
-        module = PredictorModule(
-            predictor,
-            loss=build(self.values["loss"], "loss"),
-            optimizer=build(self.values["optimizer"], "optimizer"),
-            mape_threshold_A_per_fs=MAPE_THRESHOLD_OF_RMS * float(splits["train"].velocities.square().mean().sqrt()),
-            steps_per_period=self.system.period_fs / self.system.dt_fs,
-            config=dict(self.values),
-        )
-        data = TrajectoryDataModule(splits, predictor=predictor, plan=self.batches, seed=self.values["seed"])
-        folder = self.folder(number)
-        trainer = make_trainer(
-            self.values, module, [], [CSVLogger(folder, name="csv")], folder=folder, progress=self.files.shows_progress
-        )
+        plan, folder = self.plan, self.folder(number)
+        torch.manual_seed(split_seed(plan.seed, f"round {number}"))
+        predictor = self.make_predictor()
+        module = make_module(predictor, splits["train"], plan, system=self.system)
+        data = TrajectoryDataModule(splits, predictor=predictor, plan=plan.batches, seed=plan.seed)
+        loggers = [CSVLogger(folder, name="csv")]
+        trainer = make_trainer(plan, module, [], loggers, folder=folder, progress=self.files.shows_progress)
         with warnings.catch_warnings():
             ignore_known_warnings()
-            fit(trainer, module, data, values=self.values, folder=folder)
+            fit(trainer, module, data, plan=plan, folder=folder)
         return self.load(number)
 
     def load(self, number: int) -> VelocityPredictor:

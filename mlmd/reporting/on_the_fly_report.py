@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from mlmd.evaluation.resolved_lines import ResolvedLine
-from mlmd.io.run_folder import RunFiles
+from mlmd.io.run_folder import REFERENCE_FILE, RunFiles
 from mlmd.on_the_fly import Entry, Signal, break_even_step, write_records
-from mlmd.on_the_fly.evaluate_run import REFERENCE_FILE, judge
+from mlmd.on_the_fly.evaluate_run import JudgingPlan, judge
 from mlmd.on_the_fly.records import LEDGER_FILE, SIGNALS_FILE, write_rows
 from mlmd.reporting.on_the_fly_figure import Timeline, timeline_figure
 from mlmd.reporting.style import RunLabel
@@ -25,6 +25,9 @@ def report(
     outcome: dict[str, Any],
     files: RunFiles,
     *,
+    name: str,
+    judging: JudgingPlan | None,
+    draws: bool,
     system: System,
     label: RunLabel,
     device: torch.device,
@@ -34,6 +37,9 @@ def report(
     Args:
         outcome: see `mlmd.on_the_fly.folder_backend.outcome`.
         files: the run's folder, with its trajectory.
+        name: of the injection, under which scores are reported.
+        judging: how the run is judged; None where it is not.
+        draws: whether figures are drawn.
         system: what was simulated.
         label: what the figures say of the run.
         device: where a reference is propagated.
@@ -41,17 +47,16 @@ def report(
     entries = [Entry(*entry) for entry in outcome["ledger"]["entries"]]
     signals = [Signal(*signal) for signal in outcome["signals"]]
     write_records(files.folder, entries, signals)
-    name = files.values["injection_name"]
-    scores = counts(outcome, n_steps=files.values["n_steps"], n_replicas=files.values["n_replicas"])
-    if files.values["judge"]:
-        judged = judge(outcome, files, system=system, device=device)
+    scores = counts(outcome, n_steps=label.n_steps, n_replicas=label.n_replicas)
+    if judging is not None:
+        judged = judge(outcome, files, judging, system=system, device=device)
         scores |= judged.scores
         if judged.lines:
             header = [field.name for field in fields(ResolvedLine)]
             write_rows(files.folder / LINES_FILE, header, map(astuple, judged.lines))
     metrics = {f"rollout/{name}/{quantity}": value for quantity, value in scores.items()}
     metrics |= learned(outcome) | costs(outcome, entries)
-    if files.values["figures"]:
+    if draws:
         timeline = Timeline(entries, signals, metrics["cost/force_call_s"])
         timeline_figure(files.figures / "on_the_fly.png", timeline, label)
     return metrics

@@ -5,22 +5,54 @@ from typing import Any
 
 from mlmd.hamiltonians import method_name
 from mlmd.models import VelocityPredictor, model_name
+from mlmd.reporting.style import RunLabel
 from mlmd.reporting.tracker_tables import RunWords
 from mlmd.systems import System
 
 Values = Mapping[str, Any]
 
 
-def run_words(values: Values, system: System, predictor: VelocityPredictor) -> RunWords:
-    """What a run is found by, from its configuration."""
+def run_words(
+    system: System, predictor: VelocityPredictor, *, regime: Values, hamiltonian: Values, seed: int
+) -> RunWords:
+    """What a run is found, grouped and compared by.
+
+    Args:
+        system: what is simulated.
+        predictor: trained or used by the run.
+        regime: configuration of the regime.
+        hamiltonian: configuration of the Hamiltonian.
+        seed: of the run.
+    """
     return RunWords(
         system=system.name,
         variant=predictor.spec.variant,
         model=model_name(predictor.spec),
-        regime=short_name(values["regime"]),
-        hamiltonian=short_name(values["hamiltonian"]),
-        energy_target=energy_target(values["regime"]),
-        seed=values["seed"],
+        regime=short_name(regime),
+        hamiltonian=short_name(hamiltonian),
+        energy_target=energy_target(regime),
+        seed=seed,
+    )
+
+
+def run_label(words: RunWords, *, n_replicas: int, n_steps: int, dt_fs: float) -> RunLabel:
+    """What the figures and the page of a run say of it.
+
+    Args:
+        words: of the run.
+        n_replicas: replicas of its trajectories.
+        n_steps: MD steps of each.
+        dt_fs: MD time step.
+    """
+    return RunLabel(
+        system=words.system,
+        variant=words.model,
+        regime=words.regime,
+        hamiltonian=words.hamiltonian,
+        n_replicas=n_replicas,
+        n_steps=n_steps,
+        dt_fs=dt_fs,
+        seed=words.seed,
     )
 
 

@@ -30,8 +30,9 @@ def draw_training(
     *,
     label: RunLabel,
     system: System,
+    draws: bool,
 ) -> None:
-    """What a training run shows, into its folder: figures, unless they are not wanted, and its curves as numbers.
+    """What a training run shows, into its folder: figures where they are wanted, and its curves as numbers.
 
     Args:
         files: the run's folder.
@@ -40,12 +41,13 @@ def draw_training(
         splits: reference trajectories by "train", "val" and "test".
         label: what the figures say of the run.
         system: what was simulated.
+        draws: whether figures are drawn.
     """
-    if files.values["figures"]:
+    if draws:
         _draw_learning(files, module, splits, label=label)
     if rollouts.test_results:
         curves = merge_curves([result.curves for result in rollouts.test_results.values()])
-        if files.values["figures"]:
+        if draws:
             draw_rollouts(files.figures, curves, label=label)
         diverged_at = {name: result.diverged_at for name, result in rollouts.test_results.items()}
         leave_curves(files.folder, curves, diverged_at, label=label, system=system)

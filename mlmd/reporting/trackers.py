@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from lightning.pytorch.loggers import Logger
 
-from mlmd.errors import ConfigError
 from mlmd.evaluation.curves import RolloutCurves
+from mlmd.io.run_folder import TRAJECTORY_FILE, RunFiles
 from mlmd.io.trajectory_layout import UNITS
 from mlmd.models import VelocityPredictor
 from mlmd.progress import say
@@ -26,9 +26,6 @@ from mlmd.reporting.tracker_tables import (
     spectrum_lines,
     vacf_lines,
 )
-
-if TYPE_CHECKING:
-    from mlmd.io.run_folder import RunFiles
 
 Values = Mapping[str, Any]
 JobType = Literal["train", "simulate"]
@@ -45,7 +42,7 @@ class Tracker:
     def __init__(self) -> None:
         self.loggers = []
 
-    def finish(self, files: "RunFiles", metrics: Mapping[str, float], curves: RolloutCurves | None) -> None:
+    def finish(self, files: RunFiles, metrics: Mapping[str, float], curves: RolloutCurves | None) -> None:
         """Take the results."""
 
     def __enter__(self) -> "Tracker":
@@ -63,35 +60,35 @@ class WandbTracker(Tracker):
 
     Args:
         folder: the run's folder; the offline run lies in ``folder/wandb``.
-        values: the resolved configuration.
+        config: the resolved configuration.
+        project: project of W&B.
+        mode: "offline" or "online".
+        group: group of runs in the project.
         job_type: which command runs.
         words: what the run is found by.
         predictor: the one that is trained or used.
         provenance: kept in the run's configuration and with its artifacts.
-
-    Raises:
-        ConfigError: an unknown mode.
     """
 
     def __init__(
         self,
         folder: Path,
-        values: Values,
+        config: Values,
         *,
+        project: str | None,
+        mode: Literal["offline", "online"] | None,
+        group: str | None,
         job_type: JobType,
         words: RunWords,
         predictor: VelocityPredictor,
         provenance: Mapping[str, Any],
     ) -> None:
         super().__init__()
-        options = values["logger"]
-        if options["mode"] not in ("offline", "online"):
-            raise ConfigError(f"logger.mode = {options['mode']!r} is unknown; known: 'offline', 'online'")
         os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
         from lightning.pytorch.loggers import WandbLogger
 
-        self._values, self._job_type, self._words, self._predictor = values, job_type, words, predictor
+        self._config, self._job_type, self._words, self._predictor = config, job_type, words, predictor
         # A simulation may have the folder name of the training run whose predictor it uses; no two runs share an id.
         words_of_name = (*(() if job_type == "train" else (job_type,)), *folder.resolve().parts[-3:])
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words_of_name)).strip("-")
@@ -99,23 +96,23 @@ class WandbTracker(Tracker):
         self._stack.enter_context(_staging_in(folder / "wandb"))
         try:
             self._run = wandb.init(
-                project=options["project"],
+                project=project,
                 name=name,
                 id=name,
                 dir=folder,
-                mode=options["mode"],
-                group=options["group"],
+                mode=mode,
+                group=group,
                 job_type=job_type,
                 tags=words.tags,
-                config=dict(values) | {"provenance": dict(provenance), "labels": asdict(words)},
-                resume="allow" if options["mode"] == "online" else None,
+                config=dict(config) | {"provenance": dict(provenance), "labels": asdict(words)},
+                resume="allow" if mode == "online" else None,
             )
         except BaseException:
             self._stack.close()
             raise
         self.loggers = [WandbLogger(experiment=self._run)]
 
-    def finish(self, files: "RunFiles", metrics: Mapping[str, float], curves: RolloutCurves | None) -> None:
+    def finish(self, files: RunFiles, metrics: Mapping[str, float], curves: RolloutCurves | None) -> None:
         """Summary, curves, tables, figures, and the checkpoint or trajectory as an artifact."""
         import wandb
 
@@ -154,16 +151,16 @@ class WandbTracker(Tracker):
         for row in rows:
             self._run.log(row)
 
-    def _log_artifact(self, files: "RunFiles", metrics: Mapping[str, float]) -> None:
+    def _log_artifact(self, files: RunFiles, metrics: Mapping[str, float]) -> None:
         import wandb
 
         is_training = self._job_type == "train"
-        path = files.folder / ("best.ckpt" if is_training else "trajectory.h5")
+        path = files.folder / ("best.ckpt" if is_training else TRAJECTORY_FILE)
         metadata = self._of_checkpoint(metrics) if is_training else self._of_trajectory()
         artifact = wandb.Artifact(
             f"{self._run.name}-{'predictor' if is_training else 'trajectory'}",
             type="model" if is_training else "trajectory",
-            metadata={**files.provenance, **metadata, "digest": self._values.get("digest")},
+            metadata={**files.provenance, **metadata, "digest": self._config.get("digest")},
         )
         if path.stat().st_size > MAX_UPLOAD_BYTES:
             artifact.add_reference(path.resolve().as_uri(), name=path.name, checksum=False)
@@ -182,7 +179,7 @@ class WandbTracker(Tracker):
         return {
             "units": UNITS,
             "dt_fs": self._predictor.spec.dt_fs,
-            **{name: self._values[name] for name in chosen},
+            **{name: self._config[name] for name in chosen},
             **asdict(self._words),
         }
 

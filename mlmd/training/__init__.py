@@ -2,8 +2,10 @@
 
 from mlmd.training.clock import TrainingClock
 from mlmd.training.loss import SequenceLoss
+from mlmd.training.make_module import make_module
 from mlmd.training.module import PredictorModule
 from mlmd.training.optimizers import OptimizerPlan, SoapPlan
+from mlmd.training.plan import TrainingPlan
 from mlmd.training.retraining import RetrainingPlan
 from mlmd.training.rollout_callback import RolloutValidation
 
@@ -15,4 +17,6 @@ __all__ = [
     "SequenceLoss",
     "SoapPlan",
     "TrainingClock",
+    "TrainingPlan",
+    "make_module",
 ]

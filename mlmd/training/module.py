@@ -50,6 +50,17 @@ class PredictorModule(LightningModule):
         self.work = WorkError(masses, steps_per_period=steps_per_period)
         self._train_losses: list[Tensor] = []
 
+    def with_optimizer(self, optimizer: OptimizerPlan) -> "PredictorModule":
+        """A module that trains the same predictor further, with another optimizer and metrics of its own."""
+        return PredictorModule(
+            self.predictor,
+            loss=self.loss,
+            optimizer=optimizer,
+            mape_threshold_A_per_fs=self.mape.threshold,
+            steps_per_period=self.work.steps_per_period,
+            config=self.config,
+        )
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss over all steps after the memory's warm-up, in units of what the shortcut leaves."""
         loss = self._loss(*batch)

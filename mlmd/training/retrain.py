@@ -16,7 +16,6 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import Logger
 
-from mlmd.cli.factories import Values, check_device
 from mlmd.data.generation import draw_initial
 from mlmd.data.module import TrajectoryDataModule, VisitedData
 from mlmd.data.visited_states import VisitedStates, join_visited_states, visit_states
@@ -28,14 +27,9 @@ from mlmd.observables import velocity_accuracy_percent
 from mlmd.progress import say
 from mlmd.state import Trajectory
 from mlmd.systems import Regime, System
-from mlmd.training import PredictorModule, RetrainingPlan, RolloutValidation, TrainingClock
+from mlmd.training import PredictorModule, RetrainingPlan, RolloutValidation, TrainingClock, TrainingPlan
 from mlmd.training.offset_logger import LaterLogger
 from mlmd.training.trainer import best_checkpoint, fit, make_trainer
-
-NO_ROUNDS = RetrainingPlan(
-    rounds=0, n_replicas=1, n_steps=1, max_epochs=1, learning_rate_factor=1.0, share=1.0, correction=0.0, frequency=0.0
-)
-"""Of runs of older versions when they are resumed: their configuration has no word on it."""
 
 JUDGED_BY = ("energy_error_median", "energy_error_worst", "diverged_replicas")
 """What the validation rollouts of a stage say of it."""
@@ -55,9 +49,9 @@ def stage_folder(folder: Path, stage: int) -> Path:
     return folder / f"retraining_{stage}"
 
 
-def is_over(values: Values, folder: Path, stage: int) -> bool:
+def is_over(plan: TrainingPlan, folder: Path, stage: int) -> bool:
     """Whether a run that is resumed had left a stage behind: the next one has a checkpoint."""
-    return values["resume"] is not None and (stage_folder(folder, stage + 1) / "last.ckpt").is_file()
+    return plan.resumes and (stage_folder(folder, stage + 1) / "last.ckpt").is_file()
 
 
 class Retraining:
@@ -65,19 +59,21 @@ class Retraining:
 
     Args:
         plan: how many, and how.
-        values: the resolved configuration.
+        training: how the first training was done.
         files: the run's folder.
         system: what is simulated.
         regime: how initial states are drawn.
         rollouts: the callback that validates and tests by rollout.
         clock: goes on through all rounds.
         loggers: of the run.
+        start_step: Hamiltonian steps before ML takes over in a rollout.
+        device: where rollouts are propagated.
     """
 
     def __init__(
         self,
         plan: RetrainingPlan,
-        values: Values,
+        training: TrainingPlan,
         files: RunFiles,
         *,
         system: System,
@@ -85,16 +81,19 @@ class Retraining:
         rollouts: RolloutValidation,
         clock: TrainingClock,
         loggers: Sequence[Logger],
+        start_step: int,
+        device: str,
     ) -> None:
         self.plan = plan
-        self.values = values
+        self.training = training
         self.files = files
         self.system = system
         self.regime = regime
         self.rollouts = rollouts
         self.clock = clock
         self.loggers = loggers
-        self.device = check_device(values["trainer"]["accelerator"])
+        self.start_step = start_step
+        self.device = device
         self._reference: Trajectory | None = None
 
     def run(self, first: Stage) -> tuple[Stage, dict[str, float]]:
@@ -112,7 +111,7 @@ class Retraining:
             self._say("retraining: skipped, for the linear shortcut leaves nothing to learn")
             return first, {}
         began, folder, stage = time.perf_counter(), self.files.folder, first
-        if not is_over(self.values, folder, 0):
+        if not is_over(self.training, folder, 0):
             self._copy(best_checkpoint(folder), stage_folder(folder, 0), first.trainer)
         metrics = self._judged(0, first)
         seen: list[VisitedStates] = []
@@ -129,9 +128,9 @@ class Retraining:
             seen.append(states)
             visited = VisitedData(join_visited_states(seen), val, self.plan.share, f"retraining {number}")
             stage = self._stage(number, first, visited)
-            if not is_over(self.values, folder, number):
+            if not is_over(self.training, folder, number):
                 folder_of_round = stage_folder(folder, number)
-                fit(stage.trainer, stage.module, stage.data, values=self.values, folder=folder_of_round)
+                fit(stage.trainer, stage.module, stage.data, plan=self.training, folder=folder_of_round)
             metrics |= self._judged(number, stage)
             n_rounds = number
         self._copy(best_checkpoint(stage_folder(folder, n_rounds)), folder, stage.trainer)
@@ -143,12 +142,12 @@ class Retraining:
 
     def _visit(self, first: Stage, purpose: str, n_replicas: int) -> VisitedStates:
         predictor, batches = first.module.predictor.to(self.device), first.data.plan
-        regime, seed = self.regime.for_training(), self.values["seed"]
+        regime, seed = self.regime.for_training(), self.training.seed
         return visit_states(
             predictor,
             self.system,
             draw_initial(self.system, regime, n_replicas, seed=seed, purpose=purpose),
-            start_step=self.values["rollout"]["start_step"],
+            start_step=self.start_step,
             n_steps=self.plan.n_steps,
             length=batches.sequence_length + predictor.first_input,
             correction=self.plan.correction,
@@ -159,22 +158,15 @@ class Retraining:
 
     def _stage(self, number: int, first: Stage, visited: VisitedData) -> Stage:
         """Round ``number``, whose predictor has the weights of the stage before."""
-        plan, values, batches = self.plan, self.values, first.data.plan
-        module = PredictorModule(
-            first.module.predictor,
-            loss=first.module.loss,
-            optimizer=plan.optimizer(first.module.optimizer_plan),
-            mape_threshold_A_per_fs=first.module.mape.threshold,
-            steps_per_period=first.module.work.steps_per_period,
-            config=first.module.config,
-        )
+        plan, training, batches = self.plan, self.training, first.data.plan
+        module = first.module.with_optimizer(plan.optimizer(first.module.optimizer_plan))
         data = TrajectoryDataModule(
-            first.data.splits, predictor=module.predictor, plan=batches, seed=values["seed"], visited=visited
+            first.data.splits, predictor=module.predictor, plan=batches, seed=training.seed, visited=visited
         )
-        n_epochs = values["trainer"]["max_epochs"] + (number - 1) * plan.max_epochs
+        n_epochs = training.max_epochs + (number - 1) * plan.max_epochs
         n_steps = n_epochs * batches.batches_per_epoch
         trainer = make_trainer(
-            {**values, "trainer": values["trainer"] | {"max_epochs": plan.max_epochs}},
+            training.with_epochs(plan.max_epochs),
             module,
             [self.rollouts, self.clock],
             [LaterLogger(logger, n_epochs=n_epochs, n_steps=n_steps) for logger in self.loggers],

@@ -5,64 +5,25 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger
 
-from mlmd.cli.factories import Values
 from mlmd.data.module import TrajectoryDataModule
 from mlmd.errors import ConfigError, DataError, nearest
 from mlmd.files import remove_temporaries
 from mlmd.io.checkpoint_file import load_checkpoint_file
 from mlmd.training import PredictorModule
 from mlmd.training.checkpoints import AtomicCheckpointIO, MovableCheckpoint
-
-PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
-"""True half precision would narrow the scales too, which are float64 for a reason."""
-
-
-def check_trainer(values: Values) -> None:
-    """Refuse what would come out only after training, or as a traceback.
-
-    Raises:
-        ConfigError: a precision or number of epochs that is not supported, here or at all, or a selection that never
-            selects.
-    """
-    precision, max_epochs = values["trainer"]["precision"], values["trainer"]["max_epochs"]
-    if precision not in PRECISIONS:
-        raise ConfigError(f"trainer.precision = {precision!r} is not supported: {nearest(str(precision), PRECISIONS)}")
-    if precision == "bf16-mixed" and values["trainer"]["accelerator"] == "cpu" and not cpu_runs_bfloat16():
-        raise ConfigError(
-            "trainer.precision = 'bf16-mixed': PyTorch has no LSTM in bfloat16 for this CPU; use 32-true, or a GPU"
-        )
-    if not isinstance(max_epochs, int) or max_epochs < 1:
-        raise ConfigError(f"trainer.max_epochs = {max_epochs} must be a whole number of at least 1")
-    every_n_epochs = values["selection"]["every_n_epochs"]
-    if every_n_epochs < 1:
-        raise ConfigError(
-            f"selection.every_n_epochs = {every_n_epochs} selects nothing: it must be at least 1 "
-            "(selection=rollout takes it from rollout.every_n_epochs)"
-        )
-
-
-def cpu_runs_bfloat16() -> bool:
-    """Whether an LSTM runs in bfloat16 here: on CPUs without AVX-512 it may not, which only trying tells."""
-    lstm = torch.nn.LSTM(1, 1, batch_first=True)
-    try:
-        with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
-            lstm(torch.zeros(1, 1, 1))
-    except RuntimeError:
-        return False
-    return True
+from mlmd.training.plan import TrainingPlan
 
 
 def make_trainer(
-    values: Values,
+    plan: TrainingPlan,
     module: PredictorModule,
     callbacks: Sequence[Callback],
-    loggers: list[Logger],
+    loggers: Sequence[Logger],
     *,
     folder: Path,
     progress: bool,
@@ -70,7 +31,7 @@ def make_trainer(
     """The trainer.
 
     Args:
-        values: the resolved configuration.
+        plan: how it is trained.
         module: what is trained.
         callbacks: what else happens along the training.
         loggers: where curves go.
@@ -80,8 +41,7 @@ def make_trainer(
     Raises:
         ConfigError: Lightning does not take an argument.
     """
-    selection, arguments = values["selection"], dict(values["trainer"])
-    n_batches = values["data"]["batches"]["batches_per_epoch"]
+    arguments, n_batches = dict(plan.trainer), plan.batches.batches_per_epoch
     if module.predictor.scaling.n_learned == 0:
         # The shortcut leaves nothing but round-off to learn: targets, loss and gradients are zero.
         # One epoch of one step, for its validation and its checkpoints.
@@ -90,9 +50,9 @@ def make_trainer(
     best = MovableCheckpoint(
         folder,
         "best",
-        monitor=selection["monitor"],
+        monitor=plan.monitor,
         mode="min",
-        every_n_epochs=min(selection["every_n_epochs"], arguments["max_epochs"]),
+        every_n_epochs=min(plan.every_n_epochs, arguments["max_epochs"]),
         enable_version_counter=False,
     )
     callbacks = [*callbacks, best, MovableCheckpoint(folder, "last", enable_version_counter=False)]
@@ -102,7 +62,7 @@ def make_trainer(
         return Trainer(
             **arguments,
             callbacks=callbacks,
-            logger=loggers,
+            logger=list(loggers),
             plugins=[AtomicCheckpointIO()],
             default_root_dir=folder,
             gradient_clip_val=module.optimizer_plan.gradient_clip,
@@ -117,7 +77,9 @@ def make_trainer(
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
 
 
-def fit(trainer: Trainer, module: PredictorModule, data: TrajectoryDataModule, *, values: Values, folder: Path) -> None:
+def fit(
+    trainer: Trainer, module: PredictorModule, data: TrajectoryDataModule, *, plan: TrainingPlan, folder: Path
+) -> None:
     """Train, from the start or, in a run that is resumed, from the last checkpoint if there is one already.
 
     Raises:
@@ -125,7 +87,7 @@ def fit(trainer: Trainer, module: PredictorModule, data: TrajectoryDataModule, *
         DataError: the last checkpoint is damaged or not ours; it is not unpickled then.
     """
     last = None
-    if values["resume"] is not None:
+    if plan.resumes:
         for name in ("best.ckpt", "last.ckpt"):
             remove_temporaries(folder / name)
         if (folder / "last.ckpt").is_file():
@@ -134,7 +96,7 @@ def fit(trainer: Trainer, module: PredictorModule, data: TrajectoryDataModule, *
     try:
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
     except MisconfigurationException as error:
-        monitor = values["selection"]["monitor"]
+        monitor = plan.monitor
         if monitor in trainer.callback_metrics:
             raise
         logged = [str(name) for name in trainer.callback_metrics]

@@ -29,7 +29,7 @@ BAD_TRAINING = {
     "one mass": (["system=custom", "system.masses_u=[1.0]"], "a diatomic has two symbols and two masses"),
     "no steps": (["rollout.n_steps=0"], "rollout.n_steps = 0 must be at least 2"),
     "no replicas": (["rollout.n_replicas=0"], "rollout.n_replicas = 0 must be at least 1"),
-    "no validation steps": (["rollout.val_n_steps=0"], "rollout.n_steps = 0 must be at least 2"),
+    "no validation steps": (["rollout.val_n_steps=0"], "rollout.val_n_steps = 0 must be at least 2"),
     "ML at once": (["rollout.start_step=3"], "start_step = 3 is too early: DuR0 with this memory needs 17"),
     "no data": (["data.trajectories.n_train=0"], "data.trajectories.n_train = 0 must be at least 1"),
     "short data": (["data.trajectories.n_steps=20"], "is longer than the 19 usable steps of a trajectory"),
@@ -64,16 +64,22 @@ BAD_TRAINING = {
     "seed out of range": (["seed=-1"], "seed = -1 must be a whole number from 0 to 4294967295"),
     "no seed": (["seed=null"], "seed = None must be a whole number"),
     "no threads": (["threads=0"], "threads = 0 must be at least 1"),
-    "no epochs": (["trainer.max_epochs=0"], "trainer.max_epochs = 0 must be a whole number of at least 1"),
-    "endless": (["trainer.max_epochs=-1"], "trainer.max_epochs = -1 must be a whole number of at least 1"),
-    "half precision": (["trainer.precision=16-true"], "trainer.precision = '16-true' is not supported"),
+    "no epochs": (["trainer.max_epochs=0"], "trainer.max_epochs = 0 must be at least 1"),
+    "endless": (["trainer.max_epochs=-1"], "trainer.max_epochs = -1 must be at least 1"),
+    "half precision": (
+        ["trainer.precision=16-true"],
+        "trainer.precision = '16-true' is unknown: did you mean '64-true' or '32-true'",
+    ),
     "no devices": (["trainer.devices=0"], "trainer: `Trainer(devices=0)` value is not a valid input"),
     "unknown strategy": (["trainer.strategy=hope"], "trainer: You selected an invalid strategy name"),
-    "unknown accelerator": (["trainer.accelerator=tpu"], "accelerator 'tpu' is unknown; known: 'cpu', 'cuda'"),
+    "unknown accelerator": (
+        ["trainer.accelerator=tpu"],
+        "trainer.accelerator = 'tpu' is unknown: did you mean 'gpu' or 'cpu'?",
+    ),
     "unknown argument": (["+trainer.hope=1"], "trainer: Trainer.__init__() got an unexpected keyword argument 'hope'"),
     "selection without rollouts": (
         ["selection=rollout", "rollout.every_n_epochs=0"],
-        "selection.every_n_epochs = 0 selects nothing: it must be at least 1",
+        "selection.every_n_epochs = 0 must be at least 1; selection=rollout takes it from rollout.every_n_epochs",
     ),
     "unknown monitor": (
         ["selection.monitor=val/los"],
@@ -139,7 +145,7 @@ BAD_SIMULATION = {
     "missing checkpoint": (["checkpoint=gone.ckpt"], "cannot read gone.ckpt: there is no such file; check the path"),
     "temperature": (["regime=thermal", "regime.temperature_K=-1"], "regime.temperature_K = -1 must be positive"),
     "coarse time step": (["system=HCl", "system.dt_fs=4"], "system.dt_fs = 4 is too coarse for HCl"),
-    "unknown device": (["device=tpu"], "accelerator 'tpu' is unknown; known: 'cpu', 'cuda'"),
+    "unknown device": (["device=tpu"], "device = 'tpu' is unknown: did you mean 'gpu' or 'cpu'?"),
 }
 
 

@@ -51,7 +51,7 @@ def test_training_says_how_to_go_on_after_ctrl_c(trained, cli, tmp_path, interru
     interrupted_after(PredictorModule, "training_step", 30)  # in the second epoch
     ended = cli("train", *FAST, *TO_LEARN, "hydra.run.dir=run")
     assert ended.code != 0
-    assert ended.out.splitlines()[-1] == f"interrupted; go on with: python train.py resume={tmp_path / 'run'}"
+    assert ended.out.splitlines()[-1] == f"interrupted; resume with: python train.py resume={tmp_path / 'run'}"
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert cli("train", f"resume={tmp_path / 'run'}").code == 0
     assert judged(tmp_path / "run") == judged(trained)
@@ -73,7 +73,7 @@ def test_a_simulation_says_how_to_go_on_after_ctrl_c(trained, cli, tmp_path, int
     interrupted_after(Propagator, "advance", 2)
     ended = cli("simulate", f"checkpoint={trained}", *SHORT, "injection=every_100", "hydra.run.dir=run")
     assert ended.code == 130
-    assert ended.out.splitlines()[-1] == f"interrupted; go on with: python simulate.py resume={tmp_path / 'run'}"
+    assert ended.out.splitlines()[-1] == f"interrupted; resume with: python simulate.py resume={tmp_path / 'run'}"
     assert not (tmp_path / "run" / "trajectory.h5").exists()
     ended = cli("simulate", f"resume={tmp_path / 'run'}")
     assert (ended.code, "resuming every_100 at step 50 of 132" in ended.out) == (0, True)
@@ -86,7 +86,7 @@ def test_a_simulation_interrupted_in_its_reference_goes_on_there(
     simulate(tmp_path / "whole", trained, *SHORT)
     interrupted_after(Propagator, "advance", 5)  # three pieces are the simulation
     ended = cli("simulate", f"checkpoint={trained}", *SHORT, "injection=every_100", "hydra.run.dir=run")
-    assert (ended.code, ended.out.splitlines()[-1].startswith("interrupted; go on with")) == (130, True)
+    assert (ended.code, ended.out.splitlines()[-1].startswith("interrupted; resume with")) == (130, True)
     run = tmp_path / "run"
     simulated = (run / "trajectory.h5").read_bytes()
     advanced = count_calls(monkeypatch, Propagator, "advance")

@@ -7,6 +7,7 @@ import torch
 
 from cli.running import SHORT, judged, simulate
 from mlmd.cli.factories import make_regime, make_system
+from mlmd.cli.settings import Component
 from mlmd.data.generation import draw_initial
 from mlmd.io.load_predictor import load_predictor_and_config
 from mlmd.io.trajectory_file import read_trajectory
@@ -59,7 +60,8 @@ def test_metrics_are_those_of_its_schedule(simulated):
 def test_what_is_validated_is_what_is_shipped(simulated, trained):
     """The command gives the frames of the propagator that the rollout validation uses."""
     predictor, config = load_predictor_and_config(trained / "best.ckpt")
-    system, regime = make_system(config), make_regime(config)
+    parts = {name: Component.of(node, name) for name, node in config.items()}
+    system, regime = make_system(parts["system"], parts["hamiltonian"]), make_regime(parts["regime"])
     injection, engine = Injection(Periodic(0.01)), AutoEngine()
     propagator = Propagator(system, injection=injection, predictor=predictor, start_step=32, engine=engine)
     propagator.start(*draw_initial(system, regime, 3, seed=2, purpose="simulation"))

@@ -10,7 +10,7 @@ from cli.running import FAST, TO_LEARN, train, weights
 from mlmd.errors import ConfigError
 from mlmd.io.load_predictor import load_predictor_and_config
 from mlmd.models import model_name
-from mlmd.training.trainer import cpu_runs_bfloat16
+from mlmd.training.plan import cpu_runs_bfloat16
 
 SMALL = ("data.batches.batches_per_epoch=3", "rollout.n_steps=60", "rollout.val_n_steps=40", "trainer.max_epochs=1")
 

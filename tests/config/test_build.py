@@ -2,6 +2,7 @@ import pytest
 
 from mlmd.cli.instantiate import build
 from mlmd.cli.job import resolved
+from mlmd.cli.settings import Component
 from mlmd.errors import ConfigError
 from mlmd.propagation import Burst, Injection
 from mlmd.systems import ThermalRegime
@@ -10,16 +11,20 @@ THERMAL = {"_target_": "mlmd.systems.ThermalRegime", "temperature_K": 300.0}
 BURST = {"_target_": "mlmd.propagation.Burst", "frequency": 0.02, "length": 4}
 
 
+def build_node(node, path, **keywords):
+    return build(Component.of(node, path), **keywords)
+
+
 def refusal(node, path="regime", **keywords) -> str:
     with pytest.raises(ConfigError) as error:
-        build(node, path, **keywords)
+        build_node(node, path, **keywords)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
 def test_a_node_becomes_its_object_with_plain_arguments():
-    assert build(THERMAL, "regime") == ThermalRegime(300.0)
-    injection = build({"_target_": "mlmd.propagation.Injection", "schedule": BURST}, "injection")
+    assert build_node(THERMAL, "regime") == ThermalRegime(300.0)
+    injection = build_node({"_target_": "mlmd.propagation.Injection", "schedule": BURST}, "injection")
     assert isinstance(injection, Injection)
     assert isinstance(injection.schedule, Burst)
     assert injection.schedule.length == 4
@@ -51,8 +56,8 @@ def test_arguments_that_do_not_fit_are_named():
 
 def test_further_arguments_are_passed_on_as_they_are():
     regime = ThermalRegime(300.0)  # a dataclass, as some Hamiltonians are
-    assert build({"_target_": "builtins.dict", "more": 1}, "node", regime=regime) == {"more": 1, "regime": regime}
-    assert build({"_target_": "builtins.dict"}, "node", regime=regime)["regime"] is regime
+    assert build_node({"_target_": "builtins.dict", "more": 1}, "node", regime=regime) == {"more": 1, "regime": regime}
+    assert build_node({"_target_": "builtins.dict"}, "node", regime=regime)["regime"] is regime
     words = refusal({"_target_": "mlmd.systems.diatomic", "warmth": 1}, "system", hamiltonian=regime)
     assert words.startswith("system: ")
     assert "'warmth'" in words

@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from mlmd.cli.factories import check_device, make_injections, make_predictor
 from mlmd.cli.instantiate import build
 from mlmd.cli.program import CONF
+from mlmd.cli.settings import Component, TrainSettings
 from mlmd.data.generation import DataPlan
 from mlmd.data.module import BatchPlan
 from mlmd.errors import ConfigError
@@ -66,6 +67,10 @@ def node(group: str, name: str) -> dict[str, Any]:
     return OmegaConf.to_container(composed, resolve=True)
 
 
+def made(values: dict[str, Any], path: str, **keywords: Any) -> Any:
+    return build(Component.of(values, path), **keywords)
+
+
 @pytest.mark.parametrize("group", PROMISED)
 def test_the_promised_choices_exist(group):
     assert set(names(group)) >= PROMISED[group]
@@ -77,7 +82,7 @@ def test_systems(name):
     assert isinstance(values["name"], str), "YAML reads an unquoted NO as a boolean"
     assert values["name"] == name or name not in diatomic_table()
     try:
-        system = build(values, "system", hamiltonian=HarmonicBond)
+        system = made(values, "system", hamiltonian=HarmonicBond)
     except ConfigError:
         check_molecule(name, values)
         return
@@ -87,34 +92,34 @@ def test_systems(name):
         assert 22.0 <= system.period_fs / system.dt_fs < 1.1 * 22.0
     if name in ALKALI_HALIDES:
         with pytest.raises(ConfigError, match=f"{name}: a Morse curve to neutral atoms is wrong"):
-            build(values, "system", hamiltonian=MorseBond)
+            made(values, "system", hamiltonian=MorseBond)
     elif name in diatomic_table():
-        assert isinstance(build(values, "system", hamiltonian=MorseBond).hamiltonian, MorseBond)
+        assert isinstance(made(values, "system", hamiltonian=MorseBond).hamiltonian, MorseBond)
 
 
 def check_molecule(name: str, values: dict[str, Any]) -> None:
     """A system of more than two atoms, which takes a method and no analytic bond."""
-    system = build(values, "system", hamiltonian=build(node("hamiltonian", "gfn2"), "hamiltonian"))
+    system = made(values, "system", hamiltonian=made(node("hamiltonian", "gfn2"), "hamiltonian"))
     assert system.name == values["name"]
     if name in PROMISED["system"]:  # A twenty-second of the fastest period, rounded down to 0.05 fs, given or not.
         assert 0 <= system.period_fs / 22 - system.dt_fs < 0.05
     for bond in (HarmonicBond, MorseBond):
         with pytest.raises(ConfigError, match=f"system {values['name']}: {bond.__name__} is an analytic bond"):
-            build(values, "system", hamiltonian=bond)
+            made(values, "system", hamiltonian=bond)
 
 
 def test_a_custom_diatomic_takes_a_morse_bond():
     values = node("system", "custom") | {"D_e_eV": 4.6}
-    assert isinstance(build(values, "system", hamiltonian=MorseBond).hamiltonian, MorseBond)
+    assert isinstance(made(values, "system", hamiltonian=MorseBond).hamiltonian, MorseBond)
 
 
 @pytest.mark.parametrize("name", names("hamiltonian"))
 def test_hamiltonians(name, hcl_morse):
-    made = build(node("hamiltonian", name), "hamiltonian")
-    if isinstance(made, Method):
-        assert made.name
+    hamiltonian = made(node("hamiltonian", name), "hamiltonian")
+    if isinstance(hamiltonian, Method):
+        assert hamiltonian.name
         return
-    bond = made(hcl_morse.hamiltonian.constants)
+    bond = hamiltonian(hcl_morse.hamiltonian.constants)
     assert isinstance(bond, {"harmonic": HarmonicBond, "morse": MorseBond}.get(name, object))
     positions = torch.tensor([[[0.0, 0.0, 0.0], [0.0, 0.0, 1.3]]], dtype=torch.float64)
     energy, forces = bond.energy_and_forces(positions)
@@ -124,7 +129,7 @@ def test_hamiltonians(name, hcl_morse):
 
 @pytest.mark.parametrize("name", names("regime"))
 def test_regimes(name, hcl_morse):
-    regime = build(node("regime", name), "regime")
+    regime = made(node("regime", name), "regime")
     kinds = {"vibrating": VibratingRegime, "rotating": RotatingRegime, "thermal": ThermalRegime}
     assert isinstance(regime, kinds.get(name, object))
     for drawn_by in (regime, regime.for_training()):
@@ -140,8 +145,8 @@ WITHOUT_LSTM = {"held": "DuR0 (held kick)", "linear": "DuR0 (linear, 16 steps)"}
 @pytest.mark.parametrize("name", names("model"))
 @pytest.mark.parametrize("memory", names("memory"))
 def test_models_with_memories(name, memory, hcl_harmonic):
-    values = {"model": node("model", name), "memory": node("memory", memory)}
-    predictor = make_predictor(values, hcl_harmonic)
+    settings = TrainSettings.from_config(compose("train", f"model={name}", f"memory={memory}"))
+    predictor = make_predictor(settings, hcl_harmonic)
     variant = predictor.spec.variant
     assert variant == name or not CODE.fullmatch(name), "a file that is named by a code is of this variant"
     assert model_name(predictor.spec).startswith(WITHOUT_LSTM.get(name, variant))
@@ -159,7 +164,7 @@ CALLS = {"always": 10_000, "never": 0, "every_1000": 10, "every_100": 100, "ever
 @pytest.mark.parametrize("name", names("injection"))
 def test_injections(name):
     values = node("injection", name)
-    injection = make_injections({name: values})[name]
+    injection = make_injections({name: Component.of(values, name)})[name]
     assert isinstance(injection, Injection)
     assert (injection.anchor is not None) == (values.get("anchor") is not None)
     if name in PROMISED["injection"]:
@@ -185,7 +190,7 @@ def test_trainers(name):
 
 @pytest.mark.parametrize("name", names("loss"))
 def test_losses(name):
-    loss = build(node("loss", name), "loss")
+    loss = made(node("loss", name), "loss")
     assert isinstance(loss, SequenceLoss) or name not in PROMISED["loss"]
     predicted = torch.full((2, 4, 3), 0.5, requires_grad=True)
     value = loss(predicted, torch.ones(2, 4, 3))
@@ -196,16 +201,16 @@ def test_losses(name):
 
 @pytest.mark.parametrize("name", names("optimizer"))
 def test_optimizers(name):
-    plan = build(node("optimizer", name), "optimizer")
+    plan = made(node("optimizer", name), "optimizer")
     assert isinstance(plan, OptimizerPlan) or name not in PROMISED["optimizer"]
     assert isinstance(plan.optimizer(StackedLSTM(1, 1, hidden_size=2, n_layers=1)), torch.optim.Optimizer)
 
 
 def test_what_else_is_built():
     values = compose("train")
-    assert isinstance(build(values["data"]["trajectories"], "data.trajectories"), DataPlan)
-    assert isinstance(build(values["data"]["batches"], "data.batches"), BatchPlan)
-    assert set(make_injections(values["rollout"]["injections"])) == {
+    assert isinstance(made(values["data"]["trajectories"], "data.trajectories"), DataPlan)
+    assert isinstance(made(values["data"]["batches"], "data.batches"), BatchPlan)
+    assert set(TrainSettings.from_config(values).rollout.injections) == {
         "never",
         "every_1000",
         "every_100",
@@ -245,4 +250,4 @@ def test_plugins_of_hydra_are_found(path):
     values = yaml.safe_load(path.read_text())
     assert values["_target_"] in Plugins.instance().class_name_to_class
     if "sampler" in values:
-        assert build(values["sampler"], "sampler")(seed=3).__class__.__name__ == "TPESampler"
+        assert made(values["sampler"], "sampler")(seed=3).__class__.__name__ == "TPESampler"

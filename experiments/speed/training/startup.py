@@ -124,11 +124,10 @@ def _marked_run() -> None:
         set_environment(threads)
         mark()
         from mlmd.cli import train
-        from mlmd.io import run_folder as outputs
 
         mark()
         after(train, "_data")
-        after(outputs.RunFiles, "tracker")
+        after(train, "make_tracker")
 
         def first_step(*_: Any) -> None:
             mark()

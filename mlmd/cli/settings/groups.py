@@ -23,6 +23,7 @@ Precision = Literal["32-true", "64-true", "bf16-mixed", "16-mixed"]
 class LoggerSettings(Settings):
     """Experiment trackers by name, and the options of Weights & Biases."""
 
+    wandb: bool = Field(default=False, description="whether the run is logged to Weights & Biases")
     project: str | None = Field(default=None, description="project of Weights & Biases, with logger=wandb")
     mode: Literal["offline", "online"] | None = Field(
         default=None, description="offline writes into the run's folder; online uploads at once, with logger=wandb"
