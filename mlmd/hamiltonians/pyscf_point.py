@@ -8,7 +8,7 @@ through the iterations, and one atom's gradient follows from the others' (`pyscf
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from pyscf import dft, gto, lib, scf
@@ -19,8 +19,27 @@ from mlmd.hamiltonians.density_guess import DensityGuess
 from mlmd.hamiltonians.method import Array, check_numbers, not_converged
 from mlmd.hamiltonians.molecule_frame import MoleculeFrame
 from mlmd.hamiltonians.pyscf_gradient import gradient_of
-from mlmd.hamiltonians.pyscf_method import PySCF
 from mlmd.units import BOHR_A, HARTREE_EV
+
+
+class PyscfSettings(Protocol):
+    """What is read of `mlmd.hamiltonians.PySCF`, with its meanings and units."""
+
+    name: str
+    method: str
+    basis: str
+    conv_tol: float
+    conv_tol_grad: float
+    max_cycle: int
+    grid_level: int
+    charge: int
+    n_unpaired: int
+    n_retries: int
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether it is a density functional."""
+        ...
 
 
 class PyscfPoint:
@@ -30,7 +49,7 @@ class PyscfPoint:
         ConfigError: PySCF does not know the functional, the basis, or the basis of an element.
     """
 
-    def __init__(self, method: PySCF, symbols: tuple[str, ...]) -> None:
+    def __init__(self, method: PyscfSettings, symbols: tuple[str, ...]) -> None:
         self.method, self.symbols = method, symbols
         self.molecule = _molecule(method, symbols)
         self.field = _field(method, self.molecule)
@@ -120,7 +139,7 @@ class PyscfPoint:
         return [coefficients[:, occupations > 0]]
 
 
-def _molecule(method: PySCF, symbols: tuple[str, ...]) -> Any:
+def _molecule(method: PyscfSettings, symbols: tuple[str, ...]) -> Any:
     apart = [(symbol, (0.0, 0.0, 4.0 * index)) for index, symbol in enumerate(symbols)]  # until there are positions
     elements = sorted(set(symbols))
     try:
@@ -140,7 +159,7 @@ def _molecule(method: PySCF, symbols: tuple[str, ...]) -> Any:
         raise ConfigError(f"PySCF has no basis {method.basis!r} for {' '.join(elements)}; {known}") from error
 
 
-def _field(method: PySCF, molecule: Any) -> Any:
+def _field(method: PyscfSettings, molecule: Any) -> Any:
     """Hartree-Fock or Kohn-Sham, spins apart where electrons are unpaired."""
     if not method.on_grid:
         field = scf.UHF(molecule) if method.n_unpaired else scf.RHF(molecule)

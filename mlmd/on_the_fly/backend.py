@@ -1,19 +1,35 @@
 """What an on-the-fly run needs from around it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from mlmd.models import VelocityPredictor
 from mlmd.state import Trajectory
 
-if TYPE_CHECKING:
-    from mlmd.on_the_fly.loop import OnTheFly
-
-
 Reach = Callable[[Tensor, int], None]
 """Raises where positions [replica, atom, xyz], A, of a step are beyond what a predictor's decomposition holds for."""
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """How far a run is.
+
+    Attributes:
+        phase: "hamiltonian" or "learned".
+        step: MD steps done.
+        frequency: force calls over steps since ML first took over; NaN before.
+        energy_excess: relative excess of the energy at the last injection; None before the first.
+        speed_up: wall-clock time of pure Hamiltonian dynamics over that of the run, so far.
+    """
+
+    phase: str
+    step: int
+    frequency: float
+    energy_excess: float | None
+    speed_up: float
 
 
 class Surroundings(Protocol):
@@ -35,6 +51,6 @@ class Surroundings(Protocol):
         """Make the frames so far and the state the point to go on from."""
         ...
 
-    def tell(self, run: "OnTheFly", news: str | None) -> None:
+    def tell(self, progress: RunProgress, news: str | None) -> None:
         """Show how far the run is, and what has just happened."""
         ...

@@ -83,11 +83,11 @@ class Ledger:
         entries = [(entry.step, entry.phase, entry.force_calls, entry.elapsed_s) for entry in self.entries]
         return {"elapsed_s": self.elapsed_s, "seconds": dict(self.seconds), "entries": entries}
 
-    def load_state_dict(self, values: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what ``state_dict`` wrote; the start of the process that resumes counts as well."""
-        self._before_s = values["elapsed_s"]
-        self.seconds = dict(values["seconds"])
-        self.entries = [Entry(*entry) for entry in values["entries"]]
+        self._before_s = state["elapsed_s"]
+        self.seconds = dict(state["seconds"])
+        self.entries = [Entry(*entry) for entry in state["entries"]]
 
 
 def break_even_step(entries: list[Entry], force_call_s: float) -> int | None:

@@ -1,6 +1,7 @@
 """An on-the-fly run and its folder: frames and restart points, trainings, and what the terminal shows."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from mlmd.io.run_folder import TRAJECTORY_FILE
 from mlmd.io.trajectory_writer import TrajectoryWriter, finished_metadata
 from mlmd.models import VelocityPredictor
-from mlmd.on_the_fly import OnTheFly
+from mlmd.on_the_fly import OnTheFly, RunProgress
 from mlmd.on_the_fly.trainings import Rounds
 from mlmd.progress import PhaseLine, say
 from mlmd.state import Trajectory
@@ -86,17 +87,9 @@ class LearningStore:
         """The recording's point to go on from."""
         self._recorder.commit(state)
 
-    def tell(self, run: OnTheFly, news: str | None) -> None:
+    def tell(self, progress: RunProgress, news: str | None) -> None:
         """The live line, and news above it."""
-        excess = run.signals[-1].energy_excess if run.signals else None
-        self._line(
-            run.standing.phase,
-            run.step,
-            frequency=run.frequency,
-            energy_excess=excess,
-            speed_up=run.speed_up,
-            news=news,
-        )
+        self._line(**asdict(progress), news=news)
 
 
 def outcome(run: OnTheFly) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from mlmd.errors import CalculatorError, ConfigError, PhysicsError
 from mlmd.io.migrations import ON_THE_FLY_VERSION, VERSION_KEY, migrate_on_the_fly
 from mlmd.models import VelocityPredictor
-from mlmd.on_the_fly.backend import Reach, Surroundings
+from mlmd.on_the_fly.backend import Reach, RunProgress, Surroundings
 from mlmd.on_the_fly.cost import Ledger
 from mlmd.on_the_fly.known_steps import History
 from mlmd.on_the_fly.monitor import Signal, Watch
@@ -102,9 +102,11 @@ class OnTheFly:
         return self.propagator.n_force_calls / n_steps if n_steps else math.nan
 
     @property
-    def speed_up(self) -> float:
-        """Against pure Hamiltonian dynamics, so far."""
-        return self.ledger.speed_up(self.step, self.n_force_calls)
+    def progress(self) -> RunProgress:
+        """How far it is."""
+        excess = self.signals[-1].energy_excess if self.signals else None
+        speed_up = self.ledger.speed_up(self.step, self.n_force_calls)
+        return RunProgress(self.standing.phase, self.step, self.frequency, excess, speed_up)
 
     def run(self, n_steps: int) -> None:
         """Go on to step ``n_steps``.
@@ -261,7 +263,7 @@ class OnTheFly:
 
     def _note(self, news: str | None) -> None:
         self.ledger.note(self.step, self.standing.phase, self.n_force_calls)
-        self.surroundings.tell(self, news)
+        self.surroundings.tell(self.progress, news)
 
     def _save(self) -> None:
         self.standing.saved_step = self.step
@@ -282,21 +284,21 @@ class OnTheFly:
             "verdicts": {number: (verdict.error, verdict.passes) for number, verdict in self.verdicts.items()},
         }
 
-    def load_state_dict(self, values: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where ``state_dict`` stopped; the propagator must have been started from any state of that shape."""
-        values = migrate_on_the_fly(values)
-        self.standing = Standing(**values["standing"])
-        self.history = History.from_state_dict(values["history"])
-        self.watch.load_state_dict(values["watch"])
-        if values["since_fallback"] is not None:
+        state = migrate_on_the_fly(state)
+        self.standing = Standing(**state["standing"])
+        self.history = History.from_state_dict(state["history"])
+        self.watch.load_state_dict(state["watch"])
+        if state["since_fallback"] is not None:
             self._since_fallback = self._fresh_watch()
-            self._since_fallback.load_state_dict(values["since_fallback"])
-        self.ledger.load_state_dict(values["ledger"])
-        self.signals = [Signal(*signal) for signal in values["signals"]]
-        self.verdicts = {number: Verdict(*verdict) for number, verdict in values["verdicts"].items()}
+            self._since_fallback.load_state_dict(state["since_fallback"])
+        self.ledger.load_state_dict(state["ledger"])
+        self.signals = [Signal(*signal) for signal in state["signals"]]
+        self.verdicts = {number: Verdict(*verdict) for number, verdict in state["verdicts"].items()}
         if self.standing.phase == LEARNED:
             predictor = self.surroundings.load(self.standing.predictor).to(self.propagator.device)
             self.propagator.hand_over(predictor, self.history.last_frames(self.least_steps))
-        self.propagator.load_state_dict(values["propagator"])
+        self.propagator.load_state_dict(state["propagator"])
         self.propagator.forget()
         self._seconds_seen = self.propagator.true.hamiltonian.seconds

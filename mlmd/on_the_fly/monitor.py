@@ -116,7 +116,7 @@ class Watch:
             "n_steps": self._n_steps,
         }
 
-    def load_state_dict(self, values: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with what ``state_dict`` wrote."""
-        self._energies, self._n_energies = values["energies"], values["n_energies"]
-        self._squares, self._totals, self._n_steps = values["squares"], values["totals"], values["n_steps"]
+        self._energies, self._n_energies = state["energies"], state["n_energies"]
+        self._squares, self._totals, self._n_steps = state["squares"], state["totals"], state["n_steps"]

@@ -6,7 +6,7 @@ import torch
 
 from mlmd.hamiltonians import BondConstants, HarmonicBond
 from mlmd.models import PredictorSpec, VelocityPredictor
-from mlmd.on_the_fly import Ledger, OnTheFly, OnTheFlyPlan
+from mlmd.on_the_fly import Ledger, OnTheFly, OnTheFlyPlan, RunProgress
 from mlmd.propagation import EnergyAnchor, Injection, Periodic, Propagator
 from mlmd.state import Trajectory
 from mlmd.systems import RotatingRegime, System
@@ -68,7 +68,7 @@ class Bench:
     def save(self, state: dict[str, Any]) -> None:
         self.saved.append((len(self.frames), state))
 
-    def tell(self, run: OnTheFly, news: str | None) -> None:
+    def tell(self, progress: RunProgress, news: str | None) -> None:
         if news is not None:
             self.news.append(news)
 
