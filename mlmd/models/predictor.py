@@ -44,16 +44,16 @@ class PredictorState:
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "PredictorState":
+    def from_dict(cls, saved: dict[str, Any]) -> "PredictorState":
         """The state that ``to_dict`` wrote, as its own copy."""
-        hidden, cell = values["network"]
-        last = values["last_update"]
+        hidden, cell = saved["network"]
+        last = saved["last_update"]
         return cls(
-            values["n_seen"],
+            saved["n_seen"],
             (hidden.clone(), cell.clone()),
             None if last is None else last.clone(),
-            [part.clone() for part in values["coordinates"]],
-            [part.clone() for part in values["past"]],
+            [part.clone() for part in saved["coordinates"]],
+            [part.clone() for part in saved["past"]],
         )
 
 

@@ -22,7 +22,6 @@ from mlmd.on_the_fly.plan import OnTheFlyPlan
 from mlmd.on_the_fly.run_state import HAMILTONIAN, LEARNED, Standing
 from mlmd.on_the_fly.validation import Verdict, try_predictor
 from mlmd.propagation import HamiltonianStep, Propagator
-from mlmd.state import Trajectory
 
 SAVE_EVERY_HAMILTONIAN, SAVE_EVERY_LEARNED = 100, 2000
 """Steps between two saves: what a killed run has to do again."""
@@ -162,7 +161,14 @@ class OnTheFly:
         with self.ledger.spending("training"):
             predictor = self.surroundings.train(number, splits).to(propagator.device)
         with self.ledger.spending("trial"):
-            verdict = self._try(predictor, splits["val"])
+            verdict = try_predictor(
+                predictor,
+                splits["val"].to(propagator.device),
+                propagator.engine,
+                n_steps=plan.validation_steps,
+                allowed=plan.validation_error,
+                masses=propagator.system.masses(propagator.device),
+            )
         standing.n_rounds, self.verdicts[number] = number, verdict
         words = f"training {number}: error {100 * verdict.error:.3g} % over {plan.validation_steps} known steps"
         if verdict.passes:
@@ -173,16 +179,6 @@ class OnTheFly:
             limit = f"{words}, {100 * plan.validation_error:.3g} % is allowed"
             self._note(f"{limit}; the Hamiltonian {'goes on' if standing.until else 'goes on to the end'}")
         self._save()
-
-    def _try(self, predictor: VelocityPredictor, known: Trajectory) -> Verdict:
-        return try_predictor(
-            predictor,
-            known.to(self.propagator.device),
-            self.propagator.engine,
-            n_steps=self.plan.validation_steps,
-            allowed=self.plan.validation_error,
-            masses=self.propagator.system.masses(self.propagator.device),
-        )
 
     def _adopt_new_energy(self) -> None:
         """Where true steps since a fallback have another mean energy, what came before is of another Hamiltonian.
