@@ -1,7 +1,7 @@
 """Files of earlier versions load, and runs that an earlier version began end with the numbers of that version.
 
-``write.py`` wrote ``v1`` with the first format versions. On the processor that wrote it, all numbers are equal bit for bit;
-the tolerances allow for the float32 round-off of other processors.
+``write.py`` wrote ``v1`` with the first format versions. On the processor that wrote it, all numbers are equal bit for
+bit; the tolerances allow for the float32 round-off of other processors.
 """
 
 import json
