@@ -1,6 +1,6 @@
 """From the command to its first training step: a timeline, and the answers that need no training.
 
-python experiments/speed/training/startup.py        the default run and the two questions, five times each
+python experiments/speed/training/startup.py        the default run and the other commands, five times each
 python -X importtime -c "import mlmd.cli.train" 2>&1 | sort -t'|' -k2 -n | tail -40      the imports one by one
 
 Writes startup.csv and the table of the README beside it. Times are those of processes of their own, reference data
@@ -25,6 +25,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 N_ROUNDS = 5
 STARTS = {
+    "import mlmd": ["-c", "import mlmd"],
+    "mlmd --help": ["-m", "mlmd", "--help"],
     "--help": ["train.py", "--help"],
     "--cfg job": ["train.py", "--cfg", "job"],
     "default run": [],
