@@ -25,13 +25,13 @@ BUILT_FROM = (
 )
 
 
-def finished(*command: str | Path, cwd: Path) -> str:
-    """The output of a command that succeeds; nothing on the way to Python's modules points to the checkout."""
+def finished(*command: str | Path, cwd: Path, code: int = 0) -> str:
+    """The output of a command, or what it complains of; no variable of the environment points to the checkout."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     environment |= {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stderr if code else done.stdout
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +66,7 @@ def installed(wheel, tmp_path_factory) -> Path:
 def command(installed, tmp_path) -> Callable[..., str]:
     """The output of a command of the installed package in an empty folder."""
 
-    def run(program: str, *arguments: str) -> str:
-        return finished(installed / program, *arguments, cwd=tmp_path)
+    def run(program: str, *arguments: str, code: int = 0) -> str:
+        return finished(installed / program, *arguments, cwd=tmp_path, code=code)
 
     return run
