@@ -30,7 +30,7 @@ ROOMS = (
 """From top to bottom; a module imports from its own room and those before it."""
 
 DOORS = {"mlmd", "mlmd.__main__"}
-"""Modules that open the package to users; they may import from every room."""
+"""Modules that open the package to users: they may import from every room, at first use, and all may import them."""
 
 ONLY_IN_COMMANDS = ("hydra", "omegaconf")
 """Packages that the commands alone import."""
@@ -100,7 +100,7 @@ def circles(graph: Graph) -> list[list[str]]:
         order[module] = low[module] = len(order)
         stack.append(module)
         for imported in graph[module]:
-            if imported not in graph or imported == module:
+            if imported not in graph or imported == module or imported in DOORS:
                 continue
             if imported not in order:
                 visit(imported)
