@@ -77,7 +77,7 @@ def _run(command: str, settings: list[str], *, folder: str | Path, resume: bool)
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             config = hydra.compose(command, overrides=overrides, return_hydra_config=True)
         with open_dict(config):
-            config.hydra.runtime.output_dir = str(folder)
+            config.hydra.runtime.output_dir = _literal(folder)
         shared.set_config(config)
         with open_dict(config):
             del config["hydra"]
@@ -90,4 +90,9 @@ def _run(command: str, settings: list[str], *, folder: str | Path, resume: bool)
 
 def _quoted(path: str | Path) -> str:
     """A path as a value of Hydra's grammar, whatever characters it holds."""
-    return QuotedString(text=str(path).replace("${", r"\${"), quote=Quote.single).with_quotes()
+    return QuotedString(text=_literal(path), quote=Quote.single).with_quotes()
+
+
+def _literal(path: str | Path) -> str:
+    """A path in which OmegaConf finds no interpolation."""
+    return str(path).replace("${", r"\${")
