@@ -13,9 +13,12 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from mlmd.errors import DataError
+from mlmd.errors import ConfigError, DataError
 
 _TEMPORARY_SUFFIX = ".tmp"
+
+MAX_NAME = 80
+"""Letters of a name that becomes a part of a path."""
 
 # Reason and remedy by error number of the operating system.
 _REASONS = {
@@ -186,6 +189,8 @@ def require_readable_file(path: str | Path, *, kind: str) -> None:
         DataError: it is missing, a folder or forbidden.
     """
     try:
+        if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
+            raise DataError(f"cannot read {path}: it is a pipe or a device, not an {kind}; check the path")
         with Path(path).open("rb"):
             pass
     except IsADirectoryError as error:
@@ -194,6 +199,28 @@ def require_readable_file(path: str | Path, *, kind: str) -> None:
         raise DataError(f"cannot read {path}: there is no such file; check the path") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}; check that you may read it") from error
+
+
+def require_plain_name(name: str, *, what: str) -> str:
+    """A name that may become a part of a path: it leads to no other folder.
+
+    Args:
+        name: the name.
+        what: where it comes from, for the error.
+
+    Returns:
+        The name.
+
+    Raises:
+        ConfigError: it is empty, starts with a dot, is too long, or holds a separator or a control character.
+    """
+    separators = any(letter in "/\\" or not letter.isprintable() for letter in name)
+    if not name or name.startswith(".") or separators or len(name) > MAX_NAME:
+        raise ConfigError(
+            f"{what} = {name[:MAX_NAME]!r} must be a name of at most {MAX_NAME} letters, without a slash and not "
+            "starting with a dot"
+        )
+    return name
 
 
 class ErrorKeepingFile(io.FileIO):

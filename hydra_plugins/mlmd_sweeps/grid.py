@@ -25,6 +25,7 @@ from hydra_plugins.mlmd_sweeps.composing import compose_job, quoted
 from mlmd.cli.job import resolved
 from mlmd.cli.launch import one_line_errors
 from mlmd.cli.overrides import first_line
+from mlmd.cli.trust import names_to_trust
 from mlmd.errors import ConfigError, MlmdError
 from mlmd.sweeps import Job, Outcome, RunFolders, Status, digest, free_folder, report, run_jobs
 
@@ -112,7 +113,8 @@ class GridSweeper(Sweeper):
             config, folder = compose_job(self.hydra_context, self.config, overrides, number)
             with open_dict(config):
                 del config["hydra"]
-            return Job(number, name, tuple(overrides), digest(resolved(config)), folder)
+            values = resolved(config)
+            return Job(number, name, tuple(overrides), digest(values), folder, tuple(names_to_trust(values)))
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(f"{name or 'the sweep'}: {first_line(error)}") from error
 
@@ -160,6 +162,7 @@ class GridSweeper(Sweeper):
         if resumes:
             # Its own configuration counts. The choice of a sweep stays: the launcher's options belong to it.
             overrides = [line for line in overrides if line.startswith("sweep=")] + [f"resume={quoted(folder)}"]
+            overrides += [f"trust=[{','.join(job.trusted)}]"] if job.trusted else []
         overrides += [f"hydra.sweep.dir={quoted(folder.parent)}", f"hydra.sweep.subdir={quoted(folder.name)}"]
         try:
             (ended,) = self.launcher.launch([overrides], initial_job_idx=job.number)

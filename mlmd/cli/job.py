@@ -1,5 +1,6 @@
 """The resolved values that a job of the command line runs with."""
 
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -7,6 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlmd.cli.overrides import first_line
+from mlmd.cli.program import CONF
+from mlmd.cli.trust import trusted_by
 from mlmd.errors import ConfigError
 from mlmd.io.migrations import CONFIG_VERSION, VERSION_KEY
 from mlmd.sweeps.digest import KEY, digest
@@ -34,11 +37,19 @@ def job_values(config: DictConfig) -> dict[str, Any]:
         ConfigError: as `resolved`.
     """
     values = resolved(config)
+    values["trust"] = trusted_by(values["trust"], own_folders())
     values |= {VERSION_KEY: CONFIG_VERSION, KEY: digest(values)}
     logger = values.get("logger")
     if isinstance(logger, dict) and "group" in logger and logger["group"] is None:
         logger["group"] = chosen_experiment()
     return values
+
+
+def own_folders() -> list[Path]:
+    """Configuration folders of the command line, beside the shipped one."""
+    sources = HydraConfig.get().runtime.config_sources
+    paths = [Path(source.path) for source in sources if source.schema == "file" and source.path]
+    return [path for path in paths if path.resolve() != CONF.resolve()]
 
 
 def chosen_experiment() -> str | None:

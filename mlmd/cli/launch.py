@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from mlmd.cli.overrides import MULTIRUN, arranged, check_overrides
 from mlmd.errors import ConfigError, MlmdError
-from mlmd.files import unwritable
+from mlmd.files import require_plain_name, unwritable
 from mlmd.model_codes import variant_name
 
 BAD_INPUT = 2
@@ -39,13 +39,13 @@ def run_folder(resume: str | None, fresh: str) -> str:
 def checkpoint_label(checkpoint: str | None) -> str:
     """<system>/<variant> of a checkpoint beside its run's configuration, else its file's name: a folder for results."""
     path = Path(checkpoint or "none")
-    config = (path if path.is_dir() else path.parent) / "config.yaml"
+    folder = path if path.is_dir() else path.parent
     try:
-        run = OmegaConf.load(config)
-        model = run.model
-        return f"{run.system.name}/{variant_name(model.components, model.target, model.coordinate_frames)}"
-    except (OSError, OmegaConfBaseException, YAMLError, AttributeError, KeyError, TypeError):
-        return path.stem  # whatever is wrong with it, reading the checkpoint will say so
+        run = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        model, name = run["model"], require_plain_name(run["system"]["name"], what="system.name")
+        return f"{name}/{variant_name(model['components'], model['target'], model['coordinate_frames'])}"
+    except (OSError, ValueError, YAMLError, MlmdError, AttributeError, KeyError, TypeError):
+        return path.stem or "checkpoint"  # whatever is wrong with it, reading the checkpoint will say so
 
 
 OmegaConf.register_new_resolver("run_folder", run_folder)

@@ -39,7 +39,17 @@ from mlmd.reporting.run_page import write_run_page
 from mlmd.systems import System
 from mlmd.training.trainer import quiet_lightning
 
-NOT_DECIDING = ("resume", "judge", "judge_frames", "reference_steps", "threads", "logger", "figures", "provenance")
+NOT_DECIDING = (
+    "resume",
+    "trust",
+    "judge",
+    "judge_frames",
+    "reference_steps",
+    "threads",
+    "logger",
+    "figures",
+    "provenance",
+)
 """Keys that leave every frame as it is."""
 
 

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlmd.cli.program import CONF
 from mlmd.errors import ConfigError, DataError, nearest
-from mlmd.files import require_writable_folder, unwritable
+from mlmd.files import require_plain_name, require_writable_folder, unwritable
 from mlmd.sweeps.extras import require_extra
 
 MULTIRUN = ("-m", "--multirun")
@@ -207,6 +207,9 @@ def _wanted(value: Any, default: Any) -> str | None:
 def _check_folder(config: DictConfig, *, multirun: bool) -> None:
     """Find out whether the run's folder can be made before Hydra tries to, which would fail with a traceback."""
     HydraConfig.instance().set_config(config)  # for the names of choices in the folder's path
+    name = OmegaConf.select(config, "system.name")
+    if name is not None:
+        require_plain_name(str(name), what="system.name")
     try:
         folder = Path(config.hydra.sweep.dir if multirun else config.hydra.run.dir)
     except OmegaConfBaseException as error:

@@ -1,11 +1,12 @@
 """An interrupted run is resumed: its stored configuration, and how a user is told to resume it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mlmd.cli.program import typed_command
+from mlmd.cli.trust import require_trusted
 from mlmd.errors import CalculatorError, ConfigError, MlmdError
 from mlmd.io.run_folder import read_config
 from mlmd.progress import say
@@ -14,21 +15,28 @@ INTERRUPTED = 130
 """Exit code of a process that is ended from the keyboard, by the convention of shells: 128 + SIGINT."""
 
 
-def resumed_config(folder: str, overrides: Sequence[str]) -> dict[str, Any]:
+BESIDE_RESUME = ("resume=", "trust=")
+"""Beginnings of the overrides that a resumed run takes."""
+
+
+def resumed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration of the run to resume, in the present format.
 
     Args:
-        folder: of the run.
+        config: of the command line, with ``resume`` and ``trust``.
         overrides: what the command line changes.
 
     Raises:
-        ConfigError: the command line changes more than the folder.
-        DataError: the folder holds no configuration.
+        ConfigError: the command line changes something else.
+        DataError: the folder holds no configuration, or one that names code which is not trusted.
     """
-    extra = [override for override in overrides if not override.startswith("resume=")]
+    folder: str = config["resume"]
+    extra = [override for override in overrides if not override.startswith(BESIDE_RESUME)]
     if extra:
         raise ConfigError(f"resume= takes its configuration from {folder}; remove {' '.join(extra)}")
-    return read_config(Path(folder)) | {"resume": folder}
+    stored = read_config(Path(folder))
+    require_trusted(stored, Path(folder) / "config.yaml", trusted=config["trust"] or ())
+    return stored | {"resume": folder, "trust": config["trust"]}
 
 
 @contextmanager

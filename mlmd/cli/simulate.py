@@ -13,11 +13,12 @@ from mlmd.cli.instantiate import build
 from mlmd.cli.on_the_fly import learn_on_the_fly
 from mlmd.cli.resume import resumable, resumed_config
 from mlmd.cli.settings import Component, SimulateSettings
+from mlmd.cli.trust import require_trusted
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.errors import DataError
 from mlmd.evaluation.evaluate import RolloutEvaluation, evaluate_system
 from mlmd.io.identity import identity
-from mlmd.io.load_predictor import load_predictor_and_config
+from mlmd.io.load_predictor import find_checkpoint, load_predictor_and_config
 from mlmd.io.run_folder import REFERENCE_FILE, TRAJECTORY_FILE, RunFiles, peak_memory_MB, stored_config
 from mlmd.io.trajectory_file import TrajectoryFile
 from mlmd.io.xyz import write_extended_xyz
@@ -35,7 +36,7 @@ from mlmd.systems import System
 LEFT_BEHIND = ("metrics.json", "curves.json", "replicas.csv", REPORT_FILE, REFERENCE_FILE, "trajectory_*.xyz")
 """What a run writes near its end, and an earlier run in the same folder may have left."""
 
-NOT_DECIDING = ("resume", "judge", "energy_every", "xyz", "threads", "logger", "figures")
+NOT_DECIDING = ("resume", "trust", "judge", "energy_every", "xyz", "threads", "logger", "figures")
 """Keys that leave every frame as it is."""
 
 OF_TRAINING = ("system", "hamiltonian", "regime")
@@ -64,7 +65,7 @@ def simulate(
     stored = None
     if config["resume"] is not None:
         stored = stored_config(Path(config["resume"]))
-        config = _resumed(config["resume"], overrides)
+        config = _resumed(config, overrides)
     else:
         modified = any(override.startswith("injection.") for override in overrides)
         config = {**config, "injection_name": injection_name + ("_modified" if modified else "")}
@@ -74,6 +75,7 @@ def simulate(
     torch.set_num_threads(settings.threads)
     device = check_device(settings.device)
     predictor, trained = load_predictor_and_config(settings.checkpoint)
+    require_trusted(trained, find_checkpoint(settings.checkpoint), trusted=config["trust"] or ())
     parts = {name: getattr(settings, name) or Component.of(trained[name], name) for name in OF_TRAINING}
     config = {**config, **{name: part.node for name, part in parts.items()}}
     system, regime = make_system(parts["system"], parts["hamiltonian"]), make_regime(parts["regime"])
@@ -165,8 +167,8 @@ def _run(job: _Job, *, began: float) -> dict[str, float]:
     return metrics
 
 
-def _resumed(folder: str, overrides: list[str]) -> Values:
-    config = resumed_config(folder, overrides)
+def _resumed(given: Values, overrides: list[str]) -> Values:
+    config, folder = resumed_config(given, overrides), given["resume"]
     if "injection_name" not in config:
         raise DataError(f"{folder} is not the folder of a simulation; train.py resumes a training run")
     if (Path(folder) / "metrics.json").is_file():

@@ -64,7 +64,7 @@ def train(config: Values, *, folder: str, overrides: list[str], began: float | N
     """
     began = time.perf_counter() if began is None else began
     if config["resume"] is not None:
-        config = _resumed(config["resume"], overrides)
+        config = _resumed(config, overrides)
     settings = TrainSettings.from_config(config)
     resumes = settings.resume is not None
     is_main = os.environ.get("LOCAL_RANK", "0") == "0"
@@ -149,8 +149,8 @@ def train(config: Values, *, folder: str, overrides: list[str], began: float | N
     return metrics
 
 
-def _resumed(folder: str, overrides: list[str]) -> Values:
-    config = resumed_config(folder, overrides)
+def _resumed(given: Values, overrides: list[str]) -> Values:
+    config, folder = resumed_config(given, overrides), given["resume"]
     if not (Path(folder) / "last.ckpt").is_file():
         raise DataError(f"{folder} holds no last.ckpt, so there is nothing to resume; start the run anew")
     return config

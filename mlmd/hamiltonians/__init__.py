@@ -1,6 +1,6 @@
 """Where true forces come from: analytic bonds, levels of theory, and a counter that counts every call."""
 
-from mlmd.hamiltonians.ase_method import AseMethod
+from mlmd.hamiltonians.ase_method import AseMethod, require_calculator_class
 from mlmd.hamiltonians.base import CountedHamiltonian, Hamiltonian
 from mlmd.hamiltonians.bond import BondConstants, DiatomicBond
 from mlmd.hamiltonians.harmonic import HarmonicBond
@@ -24,4 +24,5 @@ __all__ = [
     "SinglePoint",
     "Tblite",
     "method_name",
+    "require_calculator_class",
 ]

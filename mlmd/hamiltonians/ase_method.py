@@ -130,6 +130,19 @@ class _AsePoint:
         )
 
 
+def require_calculator_class(path: str) -> None:
+    """Refuse a dotted path that is no calculator class of ASE, before anything of it is called.
+
+    Raises:
+        ConfigError: there is none of this path, or it is something else.
+    """
+    from ase.calculators.abc import GetPropertiesMixin
+
+    found = _find(path)
+    if not (isinstance(found, type) and issubclass(found, GetPropertiesMixin)):
+        raise ConfigError(f"calculator {path!r} is no calculator class of ASE, and a file may name no other")
+
+
 def _in_words(error: Exception) -> str:
     """An error in one line; many of ASE's calculators print more than one, or no text at all."""
     text = " ".join(str(error).split())

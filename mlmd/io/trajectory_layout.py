@@ -135,8 +135,11 @@ def write_structure(
 def inconsistency(file: h5py.File, file_bytes: int) -> str | None:
     """A description of what is wrong with the datasets' names, types or shapes; None if they fit together."""
     for name in UNITS:
-        if not isinstance(file.get(name), h5py.Dataset):
+        # Links and datasets of other files are not followed: they could be anything, also a pipe without an end.
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file.get(name), h5py.Dataset):
             return f"dataset '{name}' is missing"
+        if file[name].is_virtual or file[name].external:
+            return f"dataset '{name}' lies in another file"
     shape = file["positions"].shape
     if len(shape) != 4 or shape[-1] != 3:
         return f"positions have the shape {shape} instead of [time, replica, atom, 3]"

@@ -21,6 +21,9 @@ from mlmd.systems.modes import Vector
 
 FRAMES = ("lab", "molecule")
 
+MAX_SIZES = {"hidden_size": 4096, "n_layers": 64, "history": 10_000}
+"""Bounds far above what is useful; a file cannot ask for more memory than a machine has."""
+
 SHORTCUTS = (True, False, "held")
 
 ISOMER_A = 0.2
@@ -86,9 +89,9 @@ class PredictorSpec:
         _check_choice("frame", self.frame, FRAMES)
         if self.coordinate_frames < 0:
             raise ConfigError(f"model.coordinate_frames = {self.coordinate_frames} must not be negative")
-        for name in ("hidden_size", "n_layers", "history"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"model.{name} = {getattr(self, name)} must be at least 1")
+        for name, most in MAX_SIZES.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise ConfigError(f"model.{name} = {getattr(self, name)} must be from 1 to {most}")
         if not self.ridge >= 0:
             raise ConfigError(f"model.ridge = {self.ridge} must not be negative")
         _check_choice("shortcut", self.shortcut, SHORTCUTS)

@@ -11,7 +11,7 @@ from mlmd.io.migrations import VERSION_KEY
 KEY = "digest"
 """Under this name the digest stands in the configuration of a run's folder, where a sweep looks for it."""
 
-_WHERE_NOT_WHAT = ("resume", VERSION_KEY, KEY)
+_WHERE_NOT_WHAT = ("resume", "trust", VERSION_KEY, KEY)
 
 _N_DIGITS = 16
 """64 bits: among a million runs two share a digest by chance with a probability of 3e-8."""

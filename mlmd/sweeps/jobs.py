@@ -27,6 +27,7 @@ class Job:
         overrides: all of the command line.
         digest: of its resolved configuration.
         folder: where it goes if it begins anew.
+        trusted: what its configuration names beside mlmd's own classes, typed by the user like all of the sweep.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Job:
     overrides: tuple[str, ...]
     digest: str
     folder: Path
+    trusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mlmd.errors import ConfigError
+from mlmd.files import require_plain_name
 from mlmd.hamiltonians import Hamiltonian
 from mlmd.systems.modes import NormalModes
 
@@ -29,7 +30,8 @@ class System:
         modes: vibrations about the minimum; None for an analytic bond, whose vibration is the bond.
 
     Raises:
-        ConfigError: a mass or the time step is not positive, or the step is too coarse for the period.
+        ConfigError: the name cannot be a part of a path, a mass or the time step is not positive, or the step is too
+            coarse for the period.
     """
 
     name: str
@@ -42,6 +44,7 @@ class System:
     modes: NormalModes | None = None
 
     def __post_init__(self) -> None:
+        require_plain_name(self.name, what="system.name")
         if len(self.symbols) != len(self.masses_u):
             raise ConfigError(f"system {self.name}: {len(self.symbols)} symbols but {len(self.masses_u)} masses")
         for symbol, mass in zip(self.symbols, self.masses_u, strict=True):

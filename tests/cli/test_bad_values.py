@@ -47,8 +47,8 @@ BAD_TRAINING = {
     "alkali halide": (["system=NaCl"], "NaCl: a Morse curve to neutral atoms is wrong for this alkali halide"),
     "no D_e": (["system=custom"], "custom: a Morse bond needs D_e_eV; give it or use hamiltonian=harmonic"),
     "unknown target": (["model.target=force"], "model.target = 'force' is unknown"),
-    "no layers": (["model.n_layers=0"], "model.n_layers = 0 must be at least 1"),
-    "no history": (["model.history=0"], "model.history = 0 must be at least 1"),
+    "no layers": (["model.n_layers=0"], "model.n_layers = 0 must be from 1 to 64"),
+    "no history": (["model.history=0"], "model.history = 0 must be from 1 to 10000"),
     "long history": (["model.history=40"], "start_step = 32 is too early: DuR0 with this memory needs 56"),
     "history longer than data": (
         ["model=linear", "model.history=70", "rollout.start_step=80", "data.trajectories.n_steps=70"],

@@ -50,6 +50,10 @@ class RunSettings(Settings):
     resume: str | None = Field(
         description="folder of an interrupted run to resume; the configuration in that folder is used"
     )
+    trust: str | list[str] | None = Field(
+        default=None,
+        description="classes and calculators that a checkpoint or resumed folder may name beside mlmd's",
+    )
     engine: Component = Field(description="what advances the steps between two injections")
     logger: LoggerSettings = Field(description="experiment trackers; the csv log is always written")
     digest: str | None = Field(default=None, description="digest of the configuration, by which a sweep finds a run")
