@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from mlmd.hamiltonians import HarmonicBond, MorseBond
 from mlmd.models import PredictorSpec, VelocityPredictor
-from mlmd.propagation import reference_propagator
+from mlmd.propagation import Propagator, reference_dynamics
 from mlmd.state import Trajectory
 from mlmd.systems import RotatingRegime, System, diatomic
 
@@ -48,8 +48,7 @@ def reference(rotating_states: Any) -> Callable[..., Trajectory]:
     """A short reference trajectory of rotating replicas."""
 
     def run(system: System, n_steps: int = 120, n_replicas: int = 3) -> Trajectory:
-        propagator = reference_propagator(system)
-        propagator.start(*rotating_states(system, n_replicas))
+        propagator = Propagator.begin(reference_dynamics(system), *rotating_states(system, n_replicas))
         return propagator.advance(n_steps)
 
     return run

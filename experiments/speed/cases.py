@@ -10,7 +10,15 @@ from torch import Tensor
 
 from mlmd.hamiltonians import HarmonicBond, MorseBond
 from mlmd.models import PredictorSpec, VelocityPredictor
-from mlmd.propagation import EagerEngine, Engine, Injection, Periodic, Propagator, reference_propagator
+from mlmd.propagation import (
+    Dynamics,
+    EagerEngine,
+    Engine,
+    Injection,
+    Periodic,
+    Propagator,
+    reference_dynamics,
+)
 from mlmd.state import MDState
 from mlmd.systems import System, ThermalRegime, VibratingRegime, diatomic
 from mlmd.units import ACCELERATION
@@ -152,8 +160,7 @@ def make_predictor(case: Case, system: System) -> VelocityPredictor:
         torch.manual_seed(SEED)
         predictor = VelocityPredictor(spec)
         torch.nn.init.normal_(predictor.network.head.weight, std=HEAD_SIZE / math.sqrt(case.hidden_size))
-    propagator = reference_propagator(system)
-    propagator.start(*draw(case, system, FIT_REPLICAS, training=True))
+    propagator = Propagator.begin(reference_dynamics(system), *draw(case, system, FIT_REPLICAS, training=True))
     features, targets = predictor.training_pairs(propagator.advance(FIT_STEPS))
     features, targets = features.flatten(0, 1), targets.flatten(0, 1)
     predictor.scaling.fit(features, targets, noise=0.0)
@@ -224,14 +231,16 @@ def _come_to_ml(
     device: str,
 ) -> Propagator:
     start_step = max(predictor.n_history, 4)
-    propagator = Propagator(
-        system,
-        injection=injection,
-        predictor=predictor,
-        start_step=start_step,
-        engine=engine,
-        device=device,
+    propagator = Propagator.begin(
+        Dynamics(
+            system=system,
+            injection=injection,
+            predictor=predictor,
+            start_step=start_step,
+            engine=engine,
+            device=device,
+        ),
+        *initial,
     )
-    propagator.start(*initial)
     propagator.advance(start_step, every=start_step + 1)
     return propagator

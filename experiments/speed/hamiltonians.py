@@ -20,7 +20,7 @@ from timing import Contender, calls, calls_to_fill, in_turns, statistics_of
 from verlet import Morse, compiled_verlet, numpy_verlet
 
 from mlmd.hamiltonians import MorseBond
-from mlmd.propagation import reference_propagator
+from mlmd.propagation import Propagator, reference_dynamics
 from mlmd.systems import System
 from mlmd.units import ACCELERATION
 
@@ -103,8 +103,7 @@ def _verlets(*, fast: bool) -> dict[Key, Contender]:
     contenders: dict[Key, Contender] = {}
     for n_replicas in (SMALL, BATCH):
         positions, velocities = draw(Case(), system, n_replicas)
-        reference = reference_propagator(system)
-        reference.start(positions, velocities)
+        reference = Propagator.begin(reference_dynamics(system), positions, velocities)
         contenders["Verlet, mlmd", "HCl", n_replicas, "Morse"] = Contender(
             _work(reference.advance, VERLET_STEPS, every=FRAME_STRIDE), VERLET_STEPS
         )

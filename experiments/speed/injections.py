@@ -7,7 +7,7 @@ from contenders import FRAME_STRIDE, Entry, entries, is_sound
 from results import Row
 from timing import Contender, calls, calls_to_fill, in_turns, statistics_of
 
-from mlmd.propagation import EnergyAnchor, Injection, Periodic, Propagator, reference_propagator
+from mlmd.propagation import EnergyAnchor, Injection, Periodic, Propagator, reference_dynamics
 
 SCHEDULES: dict[str, Callable[[], Injection]] = {
     "never": lambda: Injection(Periodic(0.0)),
@@ -66,15 +66,14 @@ class Run:
         return Contender(
             work,
             n_steps,
-            prepare=lambda: self.propagator.load_state_dict(self.saved),
+            prepare=lambda: self.propagator.rewind(self.saved),
             threads=entry.threads,
             on_gpu=entry.device == "cuda",
         )
 
 
 def _verlet(rollout: Rollout, device: str, n_threads: int) -> Contender:
-    propagator = reference_propagator(rollout.system, device=device)
-    propagator.start(*rollout.initial)
+    propagator = Propagator.begin(reference_dynamics(rollout.system, device=device), *rollout.initial)
 
     def work() -> None:
         propagator.advance(VERLET_STEPS, every=FRAME_STRIDE)

@@ -12,14 +12,14 @@ from ase.md.md import MolecularDynamics
 from torch import Tensor
 
 from mlmd.ase.conversion import AtomsHamiltonian, read_state, time_step_fs, write_state
-from mlmd.ase.predictor import check_atoms, check_positions
-from mlmd.ase.propagation import make_propagator
+from mlmd.ase.predictor import check_atoms
+from mlmd.ase.propagation import make_dynamics
 from mlmd.errors import ConfigError, MismatchError, PhysicsError
 from mlmd.hamiltonians.method import Array
 from mlmd.io.load_predictor import load_predictor
 from mlmd.io.migrations import ASE_VERSION, VERSION_KEY, migrate_ase
 from mlmd.models import VelocityPredictor
-from mlmd.propagation import DivergenceGuard, Engine, Injection, InjectionSchedule
+from mlmd.propagation import DivergenceGuard, Engine, Injection, InjectionSchedule, Propagator
 
 LONGEST_STRETCH = 100
 """Learned steps that are computed at once and then handed out step by step; costs memory, not calls."""
@@ -95,7 +95,7 @@ class MLMD(MolecularDynamics):
         check_atoms(atoms)
         self.predictor = load_predictor(predictor) if isinstance(predictor, str | Path) else predictor
         self.hamiltonian = AtomsHamiltonian(atoms)
-        self.propagator = make_propagator(
+        self.dynamics = make_dynamics(
             self.hamiltonian,
             self.predictor,
             dt_fs=time_step_fs(timestep),
@@ -106,6 +106,7 @@ class MLMD(MolecularDynamics):
             guard=guard,
         )
         super().__init__(atoms, timestep, trajectory, logfile, loginterval, **options)
+        self.propagator: Propagator | None = None
         self.n_warmup_calls = 0
         self._made_of = (atoms.get_atomic_numbers(), atoms.get_masses())
         self._ahead: deque[tuple[Array, Array]] = deque()
@@ -158,9 +159,9 @@ class MLMD(MolecularDynamics):
 
     def step(self) -> None:
         """Take the atoms from r_n, v_n to r_{n+1}, v_{n+1}; the kick u_{n+1} that v_{n+1} needs is decided here."""
-        self._begin_where_changed()
+        propagator = self._begin_where_changed()
         if not self._ahead:
-            self._compute_ahead()
+            self._compute_ahead(propagator)
         positions, velocities = self._ahead[0]
         self._require_shape(bool(np.isfinite(positions).all()))
         self._ahead.popleft()
@@ -169,7 +170,7 @@ class MLMD(MolecularDynamics):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a restart needs, tensors and plain values."""
-        self._begin_where_changed()
+        propagator = self._begin_where_changed()
         return {
             VERSION_KEY: ASE_VERSION,
             "predictor": None if self.predictor is None else self.predictor.spec.to_dict(),
@@ -180,69 +181,62 @@ class MLMD(MolecularDynamics):
             "has_forces": self._has_forces,
             "n_calls": self.hamiltonian.n_calls,
             "n_warmup_calls": self.n_warmup_calls,
-            "propagator": self.propagator.state_dict(),
+            "propagator": propagator.state_dict(),
         }
 
-    def load_state_dict(self, values: dict[str, Any]) -> None:
-        """Go on where ``state_dict`` stopped, the atoms included; takes one force call, which is not counted.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where ``state_dict`` stopped, the atoms included, at no force call.
 
         Raises:
             MismatchError: it is the state of another predictor.
         """
-        values = migrate_ase(values)
-        if values["predictor"] != (None if self.predictor is None else self.predictor.spec.to_dict()):
+        state = migrate_ase(state)
+        if state["predictor"] != (None if self.predictor is None else self.predictor.spec.to_dict()):
             raise MismatchError("the restart is that of another predictor: load it with the one that ran")
-        self.atoms.set_positions(values["positions"].numpy())
-        self.atoms.set_momenta(values["momenta"].numpy())
-        self.propagator.start(*read_state(self.atoms))
-        self.propagator.load_state_dict(values["propagator"])
-        self._ahead = deque((positions.numpy(), velocities.numpy()) for positions, velocities in values["ahead"])
-        self._has_forces = values["has_forces"]
-        self.hamiltonian.n_calls, self.n_warmup_calls = values["n_calls"], values["n_warmup_calls"]
-        self.nsteps = values["n_steps"]
+        self.atoms.set_positions(state["positions"].numpy())
+        self.atoms.set_momenta(state["momenta"].numpy())
+        self.propagator = Propagator.restore(self.dynamics, state["propagator"])
+        self._ahead = deque((positions.numpy(), velocities.numpy()) for positions, velocities in state["ahead"])
+        self._has_forces = state["has_forces"]
+        self.hamiltonian.n_calls, self.n_warmup_calls = state["n_calls"], state["n_warmup_calls"]
+        self.nsteps = state["n_steps"]
         self._remember()
 
-    def _begin_where_changed(self) -> None:
-        """Begin anew unless the atoms are as the last step has left them."""
-        if self._left is not None and self._calc is self.atoms.calc:
+    def _begin_where_changed(self) -> Propagator:
+        """The run, begun anew unless the atoms are as its last step has left them."""
+        if self.propagator is not None and self._left is not None and self._calc is self.atoms.calc:
             found = (self.atoms.arrays["positions"], self.atoms.arrays["momenta"])
             if all(_is_same(one, other) for one, other in zip(found, self._left, strict=True)):
-                return
+                return self.propagator
         self._left = None
         positions, velocities = read_state(self.atoms)
         self._check_positions(positions, step=self.nsteps)
         n_before = self.hamiltonian.n_calls
-        self.propagator.start(positions, velocities)
+        self.propagator = Propagator.begin(self.dynamics, positions, velocities)
         self._count_warmup(n_before)
-        self._compute_ahead()
+        self._compute_ahead(self.propagator)
         self._ahead.popleft()  # step 0, where the atoms are
         self._remember()
+        return self.propagator
 
-    def _compute_ahead(self) -> None:
+    def _compute_ahead(self, propagator: Propagator) -> None:
         """The next steps up to an injection, or the one of an injection: the propagator runs ahead of the atoms.
 
         What it has drifted to lies one step ahead of the kick that it took last, so that every step handed out has
         its kick, and with it the velocity v_n = v_{n-1/2} + u_n / 2.
         """
-        state = self.propagator.state
+        state = propagator.state
         self._require_shape(bool(state.positions.isfinite().all()))
-        n_before, n_learned = self.hamiltonian.n_calls, self._n_learned()
+        n_before, n_learned = self.hamiltonian.n_calls, _n_learned(propagator)
         if n_learned == 0:
             self._check_positions(state.positions, step=self.nsteps + 1)
-        is_warmup = state.step < self.propagator.start_step
-        frames = self.propagator.advance(max(n_learned, 1))
+        is_warmup = state.step < propagator.start_step
+        frames = propagator.advance(max(n_learned, 1))
         if is_warmup:
             self._count_warmup(n_before)
         self._has_forces = n_learned == 0
         positions, velocities = (values[0].cpu().numpy() for values in (frames.positions, frames.velocities))
         self._ahead = deque(zip(positions, velocities, strict=True))
-
-    def _n_learned(self) -> int:
-        """Learned steps before the next injection, as many as are computed at once."""
-        since = self.propagator.state.step - self.propagator.start_step
-        if self.predictor is None or since < 0:
-            return 0
-        return self.propagator.injection.schedule.next_hamiltonian(since, since + LONGEST_STRETCH) - since
 
     def _count_warmup(self, n_before: int) -> None:
         if self.predictor is not None:
@@ -260,7 +254,8 @@ class MLMD(MolecularDynamics):
 
     def _check_positions(self, positions: Tensor, *, step: int) -> None:
         if self.predictor is not None:
-            check_positions(self.predictor, positions, step=step)
+            spec = self.predictor.spec
+            self.predictor.decomposition.check_domain(positions, name=spec.system, symbols=spec.symbols, step=step)
 
     def _require_shape(self, has_shape: bool) -> None:
         if not has_shape:
@@ -268,6 +263,14 @@ class MLMD(MolecularDynamics):
                 f"the molecule has left its shape after step {self.nsteps}, where the atoms are left: "
                 "inject more often, or train for what they do"
             )
+
+
+def _n_learned(propagator: Propagator) -> int:
+    """Learned steps before the next injection, as many as are computed at once."""
+    since = propagator.state.step - propagator.start_step
+    if propagator.learned is None or since < 0:
+        return 0
+    return propagator.injected.schedule.next_hamiltonian(since, since + LONGEST_STRETCH) - since
 
 
 def _is_same(found: Array, left: Array) -> bool:

@@ -4,12 +4,10 @@ import math
 
 import ase
 import numpy as np
-from torch import Tensor
 
 from mlmd.ase.conversion import AtomsHamiltonian
-from mlmd.decomposition import MolecularVibration, check_reach
 from mlmd.errors import ConfigError, MismatchError
-from mlmd.models import PredictorSpec, VelocityPredictor
+from mlmd.models import PredictorSpec
 from mlmd.systems import System
 
 _ELEMENTS = {"D": "H", "T": "H"}
@@ -35,17 +33,6 @@ def check_atoms(atoms: ase.Atoms) -> None:
         raise ConfigError("the atoms are periodic; MLMD is for molecules in vacuum: set atoms.pbc = False")
     if not (atoms.get_masses() > 0).all():
         raise ConfigError(f"the atoms' masses {atoms.get_masses().tolist()} u must all be positive")
-
-
-def check_positions(predictor: VelocityPredictor, positions: Tensor, *, step: int) -> None:
-    """Refuse positions [1, atom, xyz], A, that the predictor's normal modes do not describe: another isomer, too.
-
-    Raises:
-        PhysicsError: with the interatomic distance that differs most.
-    """
-    spec, decomposition = predictor.spec, predictor.decomposition
-    if isinstance(decomposition, MolecularVibration):
-        check_reach(decomposition.geometry, positions, name=spec.system, symbols=spec.symbols, step=step)
 
 
 def make_system(atoms: ase.Atoms, spec: PredictorSpec | None, *, dt_fs: float, hamiltonian: AtomsHamiltonian) -> System:

@@ -1,4 +1,4 @@
-"""The propagator that a dynamics of ASE runs, from what its user says."""
+"""The dynamics that MLMD inside ASE propagates, from what its user says."""
 
 import math
 
@@ -6,11 +6,11 @@ from mlmd.ase.conversion import AtomsHamiltonian
 from mlmd.ase.predictor import make_system
 from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor
-from mlmd.propagation import DivergenceGuard, Engine, Injection, InjectionSchedule, Periodic, Propagator
+from mlmd.propagation import DivergenceGuard, Dynamics, Engine, Injection, InjectionSchedule, Periodic
 from mlmd.propagation.engines import N_PAST_KICKS, AutoEngine
 
 
-def make_propagator(
+def make_dynamics(
     hamiltonian: AtomsHamiltonian,
     predictor: VelocityPredictor | None,
     *,
@@ -20,8 +20,8 @@ def make_propagator(
     energy_zero_eV: float | None,
     engine: Engine | None,
     guard: DivergenceGuard | None,
-) -> Propagator:
-    """A propagator of one replica, whose arguments are those of `mlmd.ase.MLMD`.
+) -> Dynamics:
+    """Dynamics of one replica, whose arguments are those of `mlmd.ase.MLMD`.
 
     Raises:
         ConfigError: ML is to start too early, an anchor lacks its zero of energy, or a frequency is out of range.
@@ -31,8 +31,8 @@ def make_propagator(
     if injected.anchor is not None:
         hamiltonian.energy_zero_eV = _required_zero(energy_zero_eV)
     spec = None if predictor is None else predictor.spec
-    return Propagator(
-        make_system(hamiltonian.atoms, spec, dt_fs=dt_fs, hamiltonian=hamiltonian),
+    return Dynamics(
+        system=make_system(hamiltonian.atoms, spec, dt_fs=dt_fs, hamiltonian=hamiltonian),
         injection=injected,
         predictor=predictor,
         start_step=_least_start(predictor) if start_step is None else start_step,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import lightning
 import torch
-from torch import Tensor
 
 from mlmd.cli.factories import (
     Values,
@@ -21,22 +20,19 @@ from mlmd.cli.instantiate import build
 from mlmd.cli.resume import resumable
 from mlmd.cli.settings import OnTheFlySettings
 from mlmd.data.generation import draw_initial, trajectory_metadata
-from mlmd.decomposition.domain import check_reach
 from mlmd.errors import CalculatorError, PhysicsError
 from mlmd.io.identity import identity
 from mlmd.io.run_folder import RunFiles, peak_memory_MB
-from mlmd.models import VelocityPredictor
-from mlmd.on_the_fly import Ledger, OnTheFly, OnTheFlyPlan, Reach
+from mlmd.on_the_fly import Ledger, OnTheFly, OnTheFlyPlan
 from mlmd.on_the_fly.evaluate_run import JudgingPlan
 from mlmd.on_the_fly.folder_backend import LearningStore
 from mlmd.on_the_fly.trainings import Rounds
 from mlmd.progress import say
-from mlmd.propagation import Propagator
+from mlmd.propagation import Dynamics
 from mlmd.reporting.console import print_summary
 from mlmd.reporting.on_the_fly_report import LEFT_BEHIND, report
 from mlmd.reporting.run_labels import run_label, run_words
 from mlmd.reporting.run_page import write_run_page
-from mlmd.systems import System
 from mlmd.training.trainer import quiet_lightning
 
 NOT_DECIDING = (
@@ -85,7 +81,7 @@ def learn_on_the_fly(
     least_steps = training.batches.sequence_length + predictor.first_input
     plan.check_history(predictor.n_history, least_steps)
     injection, engine = build(settings.injection), build(settings.engine)
-    propagator = Propagator(system, injection=injection, predictor=None, device=device, engine=engine)
+    dynamics = Dynamics(system=system, injection=injection, predictor=None, device=device, engine=engine)
     files = RunFiles(Path(folder), seed=settings.seed, overrides=overrides)
     nodes = {"regime": settings.regime.node, "hamiltonian": settings.hamiltonian.node}
     words = run_words(system, predictor, **nodes, seed=settings.seed)
@@ -101,13 +97,13 @@ def learn_on_the_fly(
     decided_by = identity(stored or config, not_deciding=NOT_DECIDING)
     store = LearningStore(files.folder, rounds, n_steps=settings.n_steps, identity=decided_by, resumes=resumes)
     run = OnTheFly(
-        propagator,
+        dynamics,
         plan,
         store,
         Ledger(began=began),
         least_steps=least_steps,
         every=settings.every,
-        reach=_reach(predictor, system),
+        decomposition=predictor.decomposition,
     )
     initial = draw_initial(system, regime, settings.n_replicas, seed=settings.seed, purpose="simulation")
     metadata = trajectory_metadata(system, seed=settings.seed) | {
@@ -143,15 +139,3 @@ def learn_on_the_fly(
     write_run_page(files.folder, title=title, lead=label.caption)
     print_summary(metrics, files.folder, title)
     return metrics
-
-
-def _reach(predictor: VelocityPredictor, system: System) -> Reach | None:
-    """How far a molecule may go whose normal modes are read; Cartesian components in the lab hold everywhere."""
-    geometry = getattr(predictor.decomposition, "geometry", None)
-    if geometry is None:
-        return None
-
-    def reach(positions: Tensor, step: int) -> None:
-        check_reach(geometry, positions, name=system.name, symbols=system.symbols, step=step)
-
-    return reach

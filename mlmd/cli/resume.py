@@ -35,8 +35,8 @@ def resumed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[
     if extra:
         raise ConfigError(f"resume= takes its configuration from {folder}; remove {' '.join(extra)}")
     stored = read_config(Path(folder))
-    require_trusted(stored, Path(folder) / "config.yaml", trusted=config["trust"] or ())
-    return stored | {"resume": folder, "trust": config["trust"]}
+    require_trusted(stored, Path(folder) / "config.yaml", trusted=config.get("trust") or ())
+    return stored | {"resume": folder, "trust": config.get("trust")}
 
 
 @contextmanager

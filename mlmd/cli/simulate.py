@@ -23,7 +23,7 @@ from mlmd.io.run_folder import REFERENCE_FILE, TRAJECTORY_FILE, RunFiles, peak_m
 from mlmd.io.trajectory_file import TrajectoryFile
 from mlmd.io.xyz import write_extended_xyz
 from mlmd.progress import say, say_diverged
-from mlmd.propagation import Propagator, reference_propagator
+from mlmd.propagation import Dynamics, reference_dynamics
 from mlmd.propagation.simulate_to_file import RecordingPlan, record
 from mlmd.reporting.console import print_summary
 from mlmd.reporting.run_labels import run_label, run_words, short_name
@@ -75,13 +75,13 @@ def simulate(
     torch.set_num_threads(settings.threads)
     device = check_device(settings.device)
     predictor, trained = load_predictor_and_config(settings.checkpoint)
-    require_trusted(trained, find_checkpoint(settings.checkpoint), trusted=config["trust"] or ())
+    require_trusted(trained, find_checkpoint(settings.checkpoint), trusted=config.get("trust") or ())
     parts = {name: getattr(settings, name) or Component.of(trained[name], name) for name in OF_TRAINING}
     config = {**config, **{name: part.node for name, part in parts.items()}}
     system, regime = make_system(parts["system"], parts["hamiltonian"]), make_regime(parts["regime"])
     settings.check_frames(system=system.name, steps_per_period=system.period_fs / system.dt_fs)
-    propagator = Propagator(
-        system,
+    dynamics = Dynamics(
+        system=system,
         injection=build(settings.injection),
         predictor=predictor.to(device),
         start_step=settings.start_step,
@@ -107,7 +107,7 @@ def simulate(
     initial = draw_initial(system, regime, settings.n_replicas, seed=settings.seed, purpose="simulation")
     tracking = make_tracker(settings.logger, files, config, job_type="simulate", words=words, predictor=predictor)
     with resumable("simulate", files.folder), tracking as tracker:
-        metrics = _run(_Job(settings, files, label, propagator, initial, plan, tracker), began=began)
+        metrics = _run(_Job(settings, files, label, dynamics, initial, plan, tracker), began=began)
     title = f"{label.title}, {settings.injection_name}"
     write_run_page(files.folder, title=title, lead=label.caption)
     print_summary(metrics, files.folder, title)
@@ -119,7 +119,7 @@ class _Job:
     settings: SimulateSettings
     files: RunFiles
     label: RunLabel
-    propagator: Propagator
+    dynamics: Dynamics
     initial: tuple[Tensor, Tensor]
     plan: RecordingPlan
     tracker: Tracker
@@ -141,7 +141,7 @@ def _begin(files: RunFiles, config: Values, *, resumes: bool) -> None:
 
 def _run(job: _Job, *, began: float) -> dict[str, float]:
     """Propagate, store, judge and report; each stage continues where a killed run left it."""
-    system, settings, files = job.propagator.system, job.settings, job.files
+    system, settings, files = job.dynamics.system, job.settings, job.files
     target = files.folder / TRAJECTORY_FILE
     metadata = trajectory_metadata(system, seed=settings.seed) | {
         "checkpoint": str(Path(settings.checkpoint).resolve()),
@@ -149,7 +149,7 @@ def _run(job: _Job, *, began: float) -> dict[str, float]:
         "start_step": settings.start_step,
         "provenance": files.provenance,
     }
-    recorded = record(job.propagator, job.initial, target, job.plan, name=job.name, metadata=metadata)
+    recorded = record(job.dynamics, job.initial, target, job.plan, name=job.name, metadata=metadata)
     metrics: dict[str, float] = {"cost/simulate_s": time.perf_counter() - began}
     diverged_at = {int(replica): step for replica, step in recorded["diverged_at"].items()}
     curves = None
@@ -186,10 +186,10 @@ def _say_departures(parts: Mapping[str, Component], trained: Values) -> None:
 
 def _judge(target: Path, job: _Job) -> RolloutEvaluation:
     """Scores and curves against reference dynamics from the same states; its force calls are not the run's."""
-    system, settings = job.propagator.system, job.settings
+    system, settings = job.dynamics.system, job.settings
     reference = job.files.folder / REFERENCE_FILE
     record(
-        reference_propagator(system, device=job.propagator.device),
+        reference_dynamics(system, device=job.dynamics.device),
         job.initial,
         reference,
         replace(job.plan, identity=f"{job.plan.identity} reference"),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.io.trajectory_cache import cached_trajectory
-from mlmd.propagation import reference_propagator
+from mlmd.propagation import Propagator, reference_dynamics
 from mlmd.state import Trajectory
 from mlmd.systems import Regime, System, method_values
 
@@ -90,10 +90,9 @@ def reference_data(
     for split in SPLITS:
 
         def make(split: str = split) -> Trajectory:
-            propagator = reference_propagator(system)
             drawn_from = regime.for_training() if split == "train" else regime
-            propagator.start(*draw_initial(system, drawn_from, counts[split], seed=seed, purpose=split))
-            return propagator.advance(plan.n_steps)
+            initial = draw_initial(system, drawn_from, counts[split], seed=seed, purpose=split)
+            return Propagator.begin(reference_dynamics(system), *initial).advance(plan.n_steps)
 
         if cache_folder is None:
             splits[split] = make()

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mlmd.models import VelocityPredictor
 from mlmd.observables import kinetic_energy
-from mlmd.propagation import Engine, Injection, Periodic, Propagator
+from mlmd.propagation import Dynamics, Engine, Injection, Periodic, Propagator
 from mlmd.propagation.kicks import HamiltonianKick
 from mlmd.state import MDState, Trajectory
 from mlmd.systems import System
@@ -106,15 +106,15 @@ def visit_states(
     Returns:
         The stretches, on the CPU; none if every replica diverged at once.
     """
-    propagator = Propagator(
-        system,
+    dynamics = Dynamics(
+        system=system,
         injection=Injection(Periodic(frequency)),
         predictor=predictor,
         start_step=start_step,
         device=device,
         engine=engine,
     )
-    propagator.start(*initial)
+    propagator = Propagator.begin(dynamics, *initial)
     propagator.advance(start_step, every=start_step + 1)
     run = propagator.advance(n_steps)
     hamiltonian = HamiltonianKick(system, device=device)

@@ -3,7 +3,7 @@
 from mlmd.decomposition.base import Decomposition, Frame
 from mlmd.decomposition.body_cartesian import BodyCartesian
 from mlmd.decomposition.cartesian import LabCartesian, MolecularFrameCartesian
-from mlmd.decomposition.domain import check_reach
+from mlmd.decomposition.domain import NearReference
 from mlmd.decomposition.internal import internal_velocity
 from mlmd.decomposition.normal_modes import MolecularVibration, body_geometry
 from mlmd.decomposition.vibration import DiatomicVibration
@@ -16,7 +16,7 @@ __all__ = [
     "LabCartesian",
     "MolecularFrameCartesian",
     "MolecularVibration",
+    "NearReference",
     "body_geometry",
-    "check_reach",
     "internal_velocity",
 ]

@@ -48,6 +48,17 @@ class Decomposition(ABC, Generic[FrameT]):
     def decode(self, frame: FrameT, components: Tensor) -> Tensor:
         """The velocity change [..., atom, xyz] with the given components: project(decode(c)) = c."""
 
+    def departed(self, positions: Tensor) -> Tensor | None:
+        """Replicas whose positions [replica, atom, xyz] (A) are not described, [replica]; None if all are."""
+        return None
+
+    def check_domain(self, positions: Tensor, *, name: str, symbols: tuple[str, ...], step: int) -> None:
+        """Refuse positions [replica, atom, xyz], A, that this does not describe; most describe all.
+
+        Raises:
+            PhysicsError: a replica has left the domain at ``step`` of the molecule called ``name``.
+        """
+
     @abstractmethod
     def coordinates(self, frame: FrameT, positions: Tensor) -> Tensor:
         """One coordinate frame [..., n_coordinates], A: positions r_n as the network may read them (R > 0)."""

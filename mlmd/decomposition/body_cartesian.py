@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from mlmd.decomposition.base import Decomposition
 from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry
+from mlmd.decomposition.domain import NearReference
 
 
-class BodyCartesian(Decomposition[BodyFrame]):
+class BodyCartesian(NearReference):
     """Three components of every atom along the axes of the molecule's frame.
 
     What is read stays a velocity of every atom, about the middle of the step: that of the centre of mass, the mean rate

@@ -10,8 +10,8 @@ harmonic in Q obeys p_n = p_{n-1} - dt^2 lambda rate even while it turns.
 import torch
 from torch import Tensor
 
-from mlmd.decomposition.base import Decomposition
 from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry, OnDevice, Positions
+from mlmd.decomposition.domain import NearReference
 from mlmd.decomposition.eckart import EckartGeometry
 from mlmd.decomposition.linear_molecule import LinearGeometry
 from mlmd.errors import ConfigError
@@ -20,7 +20,7 @@ MODE_ERROR = 1e-3
 """How far given modes may be from orthonormal ones that neither translate nor rotate, before they are made so."""
 
 
-class MolecularVibration(Decomposition[BodyFrame]):
+class MolecularVibration(NearReference):
     """3N - 6 numbers, or 3N - 5 of a linear molecule: the kick along each normal mode, sqrt(u) A/fs.
 
     ``decode`` gives u_i = A (sum_k p_k L_ki / sqrt(m_i) + s × R0_i), with s such that no torque about r_n is left:

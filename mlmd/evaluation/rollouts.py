@@ -1,6 +1,5 @@
 """Runs MLMD from held-out initial states and scores it against reference dynamics from the same states."""
 
-import copy
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from mlmd.errors import ConfigError
 from mlmd.evaluation.curves import RolloutCurves
 from mlmd.evaluation.evaluate import evaluate_system
 from mlmd.models import VelocityPredictor
-from mlmd.propagation import EagerEngine, Engine, Injection, Propagator, reference_propagator, rollout_counts
+from mlmd.propagation import Dynamics, EagerEngine, Engine, Injection, Propagator, reference_dynamics, rollout_counts
 from mlmd.state import Trajectory
 from mlmd.systems import System
 
@@ -28,7 +27,7 @@ class RolloutPlan:
     """Which rollouts are propagated.
 
     Attributes:
-        injections: injections by name of their schedule; each rollout uses a copy.
+        injections: injections by name of their schedule; all rollouts share them.
         n_steps: steps after ML takes over, at least 2.
         n_replicas: number of held-out replicas, at least 1.
         start_step: Hamiltonian steps before ML takes over, at least 1.
@@ -90,8 +89,7 @@ def reference_rollout(
         device: device of the propagation.
         progress: called after every 1000 steps.
     """
-    propagator = reference_propagator(system, device=device)
-    propagator.start(*initial)
+    propagator = Propagator.begin(reference_dynamics(system, device=device), *initial)
     propagator.advance(plan.start_step, every=plan.start_step + 1)
     return _advance(propagator, plan.n_steps, "reference", progress)
 
@@ -124,15 +122,15 @@ def run_rollouts(
     """
     results = {}
     for name, injection in plan.injections.items():
-        propagator = Propagator(
-            system,
-            injection=copy.deepcopy(injection),
+        dynamics = Dynamics(
+            system=system,
+            injection=injection,
             predictor=predictor,
             start_step=plan.start_step,
             device=device,
             engine=plan.engine,
         )
-        propagator.start(*initial)
+        propagator = Propagator.begin(dynamics, *initial)
         propagator.advance(plan.start_step, every=plan.start_step + 1)
         results[name] = _propagate_and_evaluate(propagator, name, reference, plan, progress)
     return results
@@ -149,7 +147,7 @@ def _propagate_and_evaluate(
     return RolloutResult(
         metrics=evaluation.scores[name] | rollout_counts(propagator),
         curves=evaluation.curves,
-        diverged_at=dict(propagator.guard.diverged_at),
+        diverged_at=dict(propagator.diverged_at),
         n_replicas=trajectory.n_replicas,
         wall_s=wall_s,
     )

@@ -26,7 +26,7 @@ class CountedHamiltonian:
 
     Attributes:
         n_calls: force evaluations per replica so far.
-        seconds: wall-clock time spent in them.
+        seconds: wall-clock time spent in them since `take_seconds`.
     """
 
     def __init__(self, hamiltonian: Hamiltonian) -> None:
@@ -41,3 +41,8 @@ class CountedHamiltonian:
         result = self.hamiltonian.energy_and_forces(positions)
         self.seconds += time.perf_counter() - began
         return result
+
+    def take_seconds(self) -> float:
+        """Wall-clock time spent in calls since the last question, s."""
+        taken, self.seconds = self.seconds, 0.0
+        return taken

@@ -188,9 +188,14 @@ def _restart_from_1(state: Content) -> Content:
     }
 
 
+def _restart_from_2(state: Content) -> Content:
+    """The energy of a first kick that is not taken yet; without it the kick is computed again."""
+    return {"first_energy": None, **state}
+
+
 _CONFIG_STEPS: tuple[Step, ...] = (_config_from_1,)
 _CHECKPOINT_STEPS: tuple[Step, ...] = (_checkpoint_from_1,)
-_RESTART_STEPS: tuple[Step, ...] = (_restart_from_1,)
+_RESTART_STEPS: tuple[Step, ...] = (_restart_from_1, _restart_from_2)
 _ON_THE_FLY_STEPS: tuple[Step, ...] = ()
 _ASE_STEPS: tuple[Step, ...] = ()
 

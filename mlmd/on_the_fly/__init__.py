@@ -1,6 +1,6 @@
 """Learning on the fly: molecular dynamics that trains its own predictor while it runs."""
 
-from mlmd.on_the_fly.backend import Reach, RunProgress, Surroundings
+from mlmd.on_the_fly.backend import RunProgress, Surroundings
 from mlmd.on_the_fly.cost import Entry, Ledger, break_even_step
 from mlmd.on_the_fly.known_steps import History
 from mlmd.on_the_fly.loop import OnTheFly
@@ -15,7 +15,6 @@ __all__ = [
     "Ledger",
     "OnTheFly",
     "OnTheFlyPlan",
-    "Reach",
     "RunProgress",
     "Signal",
     "Surroundings",

@@ -1,16 +1,10 @@
 """What an on-the-fly run needs from around it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from torch import Tensor
-
 from mlmd.models import VelocityPredictor
 from mlmd.state import Trajectory
-
-Reach = Callable[[Tensor, int], None]
-"""Raises where positions [replica, atom, xyz], A, of a step are beyond what a predictor's decomposition holds for."""
 
 
 @dataclass(frozen=True)

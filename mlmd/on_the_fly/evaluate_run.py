@@ -19,7 +19,7 @@ from mlmd.io.trajectory_file import TrajectoryFile
 from mlmd.observables import kinetic_energy
 from mlmd.observables.energy import frames_of_whole_periods, relative_to
 from mlmd.observables.errors import median
-from mlmd.propagation import reference_propagator
+from mlmd.propagation import reference_dynamics
 from mlmd.propagation.simulate_to_file import RecordingPlan, record
 from mlmd.state import FrameSource, Trajectory
 from mlmd.systems import System
@@ -136,7 +136,7 @@ def _reference(
         resumes=judging.resumes,
     )
     record(
-        reference_propagator(system, device=device),
+        reference_dynamics(system, device=device),
         (start.positions[:, 0], start.velocities[:, 0]),
         files.folder / REFERENCE_FILE,
         plan,

@@ -54,11 +54,12 @@ class LearningStore:
         finished = finished_metadata(self.target, identity=self._identity) if self._resumes else None
         if finished is not None:
             return dict(finished["on_the_fly"])
-        run.propagator.start(*initial)
         self._recorder = TrajectoryWriter(self.target, identity=self._identity, n_frames=-(-n_steps // run.every))
         state = self._recorder.restart_state()
-        if state is not None:
-            run.load_state_dict(state)
+        if state is None:
+            run.begin(*initial)
+        else:
+            run.restore(state)
             say(f"resuming at step {run.step} of {n_steps}")
         try:
             run.run(n_steps)

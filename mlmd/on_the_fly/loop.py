@@ -11,17 +11,21 @@ Everything is decided by states and counts, nothing by the clock, so a resumed r
 import math
 from typing import Any
 
+from torch import Tensor
+
+from mlmd.decomposition import Decomposition
 from mlmd.errors import CalculatorError, ConfigError, PhysicsError
 from mlmd.io.migrations import ON_THE_FLY_VERSION, VERSION_KEY, migrate_on_the_fly
 from mlmd.models import VelocityPredictor
-from mlmd.on_the_fly.backend import Reach, RunProgress, Surroundings
+from mlmd.on_the_fly.backend import RunProgress, Surroundings
 from mlmd.on_the_fly.cost import Ledger
 from mlmd.on_the_fly.known_steps import History
-from mlmd.on_the_fly.monitor import Signal, Watch
+from mlmd.on_the_fly.monitor import Signal, Watch, require_bound
 from mlmd.on_the_fly.plan import OnTheFlyPlan
 from mlmd.on_the_fly.run_state import HAMILTONIAN, LEARNED, Standing
 from mlmd.on_the_fly.validation import Verdict, try_predictor
-from mlmd.propagation import HamiltonianStep, Propagator
+from mlmd.propagation import Dynamics, HamiltonianStep, Propagator
+from mlmd.state import Trajectory
 
 SAVE_EVERY_HAMILTONIAN, SAVE_EVERY_LEARNED = 100, 2000
 """Steps between two saves: what a killed run has to do again."""
@@ -34,14 +38,13 @@ class OnTheFly:
     """One run.
 
     Args:
-        propagator: without a predictor, its injection the one that ML is to run with; start it, then `run`.
+        dynamics: without a predictor, its injection the one that ML is to run with; `begin` or `restore`, then `run`.
         plan: lengths and bands.
         surroundings: training, storage and words.
         ledger: what it costs.
         least_steps: frames of the shortest stretch that can be learned from.
         every: steps between two frames that are kept.
-        reach: raises a PhysicsError where positions [replica, atom, xyz] of a step are beyond what the predictor's
-            decomposition holds for; None where it holds everywhere.
+        decomposition: of the predictors; its domain is checked from the first step on.
 
     Attributes:
         standing: where it stands.
@@ -55,24 +58,25 @@ class OnTheFly:
 
     def __init__(
         self,
-        propagator: Propagator,
+        dynamics: Dynamics,
         plan: OnTheFlyPlan,
         surroundings: Surroundings,
         ledger: Ledger,
         *,
         least_steps: int,
         every: int = 1,
-        reach: Reach | None = None,
+        decomposition: Decomposition[Any],
     ) -> None:
-        if propagator.injection.schedule.next_hamiltonian(0, 10**7) == 10**7:
+        if dynamics.injection.schedule.next_hamiltonian(0, 10**7) == 10**7:
             raise ConfigError("on-the-fly learning watches its injections: take one that injects, not injection=never")
-        self.propagator = propagator
+        self.dynamics = dynamics
         self.plan = plan
         self.surroundings = surroundings
         self.ledger = ledger
         self.least_steps = least_steps
         self.every = every
-        self.reach = reach
+        self.decomposition = decomposition
+        self.propagator: Propagator
         self.standing = Standing(HAMILTONIAN, plan.first_steps)
         self.history = History()
         self.watch = self._fresh_watch()
@@ -80,8 +84,10 @@ class OnTheFly:
         self.signals: list[Signal] = []
         self.verdicts: dict[int, Verdict] = {}
         self._heard: list[Signal] = []
-        self._seconds_seen = propagator.true.hamiltonian.seconds
-        propagator.listener = self._hear
+
+    def begin(self, positions: Tensor, velocities: Tensor) -> None:
+        """Begin at on-step positions (A) and velocities (A/fs), float64 [replica, atom, xyz]."""
+        self.propagator = Propagator.begin(self.dynamics, positions, velocities, listener=self._hear)
 
     @property
     def step(self) -> int:
@@ -124,7 +130,7 @@ class OnTheFly:
         self._save()
 
     def _fresh_watch(self) -> Watch:
-        return Watch(self.propagator.system, device=self.propagator.device)
+        return Watch(self.dynamics.system, device=self.dynamics.device)
 
     def _hear(self, heard: HamiltonianStep) -> bool:
         if self.standing.phase == HAMILTONIAN:
@@ -139,14 +145,8 @@ class OnTheFly:
         due = self.standing.saved_step + SAVE_EVERY_HAMILTONIAN
         frames = self.propagator.advance(min(until, due) - self.step)
         self._charge_forces()
-        lost = self.propagator.guard.diverged_at
-        if lost:
-            name, replica = self.propagator.system.name, min(lost)
-            raise PhysicsError(
-                f"{name}: replica {replica} left its equilibrium for good by step {lost[replica]}, with true forces: "
-                "it dissociates or rearranges; lower the energy (regime=...) or shorten the run"
-            )
-        self._check_reach()
+        require_bound(self.dynamics.system, self.propagator.diverged_at)
+        self._check_domain()
         self.history.append(frames)
         self.surroundings.keep(frames.thinned(self.every))
         self._note(None)
@@ -161,24 +161,24 @@ class OnTheFly:
         with self.ledger.spending("training"):
             predictor = self.surroundings.train(number, splits).to(propagator.device)
         with self.ledger.spending("trial"):
-            verdict = try_predictor(
-                predictor,
-                splits["val"].to(propagator.device),
-                propagator.engine,
-                n_steps=plan.validation_steps,
-                allowed=plan.validation_error,
-                masses=propagator.system.masses(propagator.device),
-            )
+            verdict = self._try(predictor, splits["val"])
         standing.n_rounds, self.verdicts[number] = number, verdict
-        words = f"training {number}: error {100 * verdict.error:.3g} % over {plan.validation_steps} known steps"
         if verdict.passes:
             self._hand_over(predictor)
-            self._note(f"{words}, ML takes over")
         else:
             self._go_on(math.ceil(plan.growth * self.history.n_steps))
-            limit = f"{words}, {100 * plan.validation_error:.3g} % is allowed"
-            self._note(f"{limit}; the Hamiltonian {'goes on' if standing.until else 'goes on to the end'}")
+        self._note(verdict.words(number, plan, is_last=standing.until is None))
         self._save()
+
+    def _try(self, predictor: VelocityPredictor, known: Trajectory) -> Verdict:
+        return try_predictor(
+            predictor,
+            known.to(self.dynamics.device),
+            self.dynamics.engine,
+            n_steps=self.plan.validation_steps,
+            allowed=self.plan.validation_error,
+            masses=self.dynamics.system.masses(self.dynamics.device),
+        )
 
     def _adopt_new_energy(self) -> None:
         """Where true steps since a fallback have another mean energy, what came before is of another Hamiltonian.
@@ -194,8 +194,8 @@ class OnTheFly:
 
     def _hand_over(self, predictor: VelocityPredictor) -> None:
         standing, self._since_fallback = self.standing, None
-        self.watch.anchor(self.propagator.injection)
-        self.propagator.hand_over(predictor, self.history.last_frames(self.least_steps))
+        known = self.history.last_frames(self.least_steps)
+        self.propagator.hand_over(predictor, known, reference=self.watch.reference)
         standing.phase, standing.predictor = LEARNED, standing.n_rounds
         if standing.takeover_step is None:
             standing.takeover_step = self.step
@@ -215,7 +215,7 @@ class OnTheFly:
             try:
                 while not self._heard and self.step < n_steps:
                     pieces.append(propagator.advance(min(PIECE_STEPS, n_steps - self.step), every=self.every))
-                self._check_reach()
+                self._check_domain()
             except (CalculatorError, PhysicsError) as error:  # at a state that only wrong kicks may have led to
                 reason = str(error)
         self._charge_forces(within="learned")
@@ -237,13 +237,13 @@ class OnTheFly:
         if self.step - self.standing.saved_step >= SAVE_EVERY_LEARNED:
             self._save()
 
-    def _check_reach(self) -> None:
-        if self.reach is not None:
-            self.reach(self.propagator.state.positions, self.step)
+    def _check_domain(self) -> None:
+        system, positions = self.dynamics.system, self.propagator.state.positions
+        self.decomposition.check_domain(positions, name=system.name, symbols=system.symbols, step=self.step)
 
     def _why_not(self) -> str | None:
         """What is out of order since the last injection, in words."""
-        lost = self.propagator.guard.diverged_at
+        lost = self.propagator.diverged_at
         if lost:
             return f"replica {min(lost)} has left physics"
         for signal in self._heard:
@@ -253,9 +253,7 @@ class OnTheFly:
         return None
 
     def _charge_forces(self, *, within: str | None = None) -> None:
-        seconds = self.propagator.true.hamiltonian.seconds
-        self.ledger.charge_forces(seconds - self._seconds_seen, within=within)
-        self._seconds_seen = seconds
+        self.ledger.charge_forces(self.propagator.true.hamiltonian.take_seconds(), within=within)
 
     def _note(self, news: str | None) -> None:
         self.ledger.note(self.step, self.standing.phase, self.n_force_calls)
@@ -263,7 +261,7 @@ class OnTheFly:
 
     def _save(self) -> None:
         self.standing.saved_step = self.step
-        self.propagator.forget()
+        self.dynamics.forget()
         self.surroundings.save(self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
@@ -280,8 +278,8 @@ class OnTheFly:
             "verdicts": {number: (verdict.error, verdict.passes) for number, verdict in self.verdicts.items()},
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where ``state_dict`` stopped; the propagator must have been started from any state of that shape."""
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue what ``state_dict`` wrote, at no force call."""
         state = migrate_on_the_fly(state)
         self.standing = Standing(**state["standing"])
         self.history = History.from_state_dict(state["history"])
@@ -292,9 +290,8 @@ class OnTheFly:
         self.ledger.load_state_dict(state["ledger"])
         self.signals = [Signal(*signal) for signal in state["signals"]]
         self.verdicts = {number: Verdict(*verdict) for number, verdict in state["verdicts"].items()}
-        if self.standing.phase == LEARNED:
-            predictor = self.surroundings.load(self.standing.predictor).to(self.propagator.device)
-            self.propagator.hand_over(predictor, self.history.last_frames(self.least_steps))
-        self.propagator.load_state_dict(state["propagator"])
-        self.propagator.forget()
-        self._seconds_seen = self.propagator.true.hamiltonian.seconds
+        number, is_learned = self.standing.predictor, self.standing.phase == LEARNED
+        predictor = self.surroundings.load(number).to(self.dynamics.device) if is_learned else None
+        self.propagator = Propagator.restore(
+            self.dynamics, state["propagator"], predictor=predictor, listener=self._hear
+        )

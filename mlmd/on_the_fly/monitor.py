@@ -1,14 +1,17 @@
 """What an on-the-fly run watches at its injections, at no further force call: disagreement of kicks, and the energy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mlmd.errors import PhysicsError
 from mlmd.observables import kinetic_energy
-from mlmd.propagation import EnergyAnchor, HamiltonianStep, Injection
+from mlmd.propagation import EnergyReference, HamiltonianStep, modified_energy
 from mlmd.systems import System
+from mlmd.units import ACCELERATION
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Signal:
 class Watch:
     """Learns from true steps what is normal, and measures injections by it.
 
-    The energy is the modified one of `EnergyAnchor`, which Verlet keeps to fourth order.
+    The energy is `modified_energy`, which Verlet keeps to fourth order.
 
     Args:
         system: what is simulated.
@@ -45,20 +48,17 @@ class Watch:
     """
 
     def __init__(self, system: System, *, device: torch.device | str) -> None:
-        self._meter = EnergyAnchor()
-        self._meter.bind(system, device=device)
         self._masses = system.masses(device)
-        self._energies: Tensor | None = None
-        self._n_energies = 0
+        self._inertia = self._masses.unsqueeze(-1) / ACCELERATION
+        self._reference = EnergyReference()
         self._totals: Tensor | None = None
         self._squares: Tensor | None = None
         self._n_steps = 0
 
     @property
-    def reference(self) -> Tensor:
-        """Mean modified energy of the true steps so far [replica], eV."""
-        assert self._energies is not None  # an on-the-fly run begins with true steps
-        return self._energies / self._n_energies
+    def reference(self) -> EnergyReference:
+        """Mean modified energy of the true steps so far."""
+        return self._reference
 
     @property
     def mean_energy(self) -> Tensor:
@@ -75,8 +75,7 @@ class Watch:
         self._n_steps += 1
         energy = self.modified_energy(heard)
         if energy is not None:
-            self._energies = energy if self._energies is None else self._energies + energy
-            self._n_energies += 1
+            self._reference = self._reference.with_sample(energy)
 
     def measure(self, heard: HamiltonianStep) -> Signal:
         """The signal of an injection."""
@@ -86,31 +85,26 @@ class Watch:
         assert heard.predicted is not None
         size = (self._squares / self._n_steps).sqrt()
         disagreement = (heard.predicted - heard.kicks[0]).norm(dim=(-2, -1)) / size
-        excess = energy / self.reference - 1.0
+        excess = energy / self.reference.mean - 1.0
         worst = excess[excess.abs().argmax()]  # NaN counts as the largest
         return Signal(heard.state.step, float(disagreement.max()), float(worst))
 
     def departs_from(self, earlier: "Watch", *, band: float) -> bool:
         """Whether the mean energy of a replica lies outside a relative band about that of another watch."""
-        return not bool(((self.reference / earlier.reference - 1.0).abs() <= band).all())
+        return not bool(((self.reference.mean / earlier.reference.mean - 1.0).abs() <= band).all())
 
     def modified_energy(self, heard: HamiltonianStep) -> Tensor | None:
         """Modified energy of a step [replica], eV; None where too few kicks come before it."""
         if len(heard.kicks) < 4:
             return None
         on_step = heard.state.velocities + 0.5 * heard.kicks[0]
-        return self._meter.modified_energy(on_step, heard.energy, heard.kicks)
-
-    def anchor(self, injection: Injection) -> None:
-        """Give the energy anchor of an injection, where there is one, the reference found here."""
-        if injection.anchor is not None:
-            injection.anchor.load_state_dict({"sum": self._energies, "n_samples": self._n_energies})
+        return modified_energy(on_step, heard.energy, heard.kicks, self._inertia)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, for a restart file."""
         return {
-            "energies": self._energies,
-            "n_energies": self._n_energies,
+            "energies": self._reference.total,
+            "n_energies": self._reference.n_samples,
             "squares": self._squares,
             "totals": self._totals,
             "n_steps": self._n_steps,
@@ -118,5 +112,23 @@ class Watch:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with what ``state_dict`` wrote."""
-        self._energies, self._n_energies = state["energies"], state["n_energies"]
+        self._reference = EnergyReference(state["energies"], state["n_energies"])
         self._squares, self._totals, self._n_steps = state["squares"], state["totals"], state["n_steps"]
+
+
+def require_bound(system: System, diverged_at: Mapping[int, int]) -> None:
+    """Refuse to continue where true forces have taken a molecule apart: nothing could be learned.
+
+    Args:
+        system: what is simulated.
+        diverged_at: step at which a replica was found diverged, by replica.
+
+    Raises:
+        PhysicsError: with the first replica.
+    """
+    if diverged_at:
+        replica = min(diverged_at)
+        raise PhysicsError(
+            f"{system.name}: replica {replica} left its equilibrium for good by step {diverged_at[replica]}, with true "
+            "forces: it dissociates or rearranges; lower the energy (regime=...) or shorten the run"
+        )

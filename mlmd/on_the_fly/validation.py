@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mlmd.models import VelocityPredictor
+from mlmd.on_the_fly.plan import OnTheFlyPlan
 from mlmd.propagation import Engine, FrameBuffer, follow_known
 from mlmd.state import MDState, Trajectory
 
@@ -29,6 +30,20 @@ class Verdict:
 
     error: float
     passes: bool
+
+    def words(self, number: int, plan: OnTheFlyPlan, *, is_last: bool) -> str:
+        """What is said of it.
+
+        Args:
+            number: of the training.
+            plan: of the run.
+            is_last: whether no further training follows one that did not pass.
+        """
+        found = f"training {number}: error {100 * self.error:.3g} % over {plan.validation_steps} known steps"
+        if self.passes:
+            return f"{found}, ML takes over"
+        goes_on = "goes on to the end" if is_last else "goes on"
+        return f"{found}, {100 * plan.validation_error:.3g} % is allowed; the Hamiltonian {goes_on}"
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
-"""The divergence guard: a replica that has left physics is taken out and reported; the rest goes on."""
+"""Replicas that have diverged are taken out and reported; the others continue."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,14 +10,15 @@ from mlmd.state import MDState
 from mlmd.systems import System
 
 
+@dataclass(frozen=True, kw_only=True)
 class DivergenceGuard:
-    """Ends a replica whose interatomic distances leave a band about their equilibrium values or are not numbers.
+    """When a replica counts as diverged: its interatomic distances leave a band about their equilibrium values.
 
-    Its positions and velocities become NaN, so every later frame says so, and its step is kept. The distances of all
-    pairs are watched: atoms that are not bonded change theirs by a smaller factor than a bond that breaks, and one
-    band serves both. A molecule whose frame is lost has kicks that are no numbers, and is found by that.
+    The distances of all pairs are watched: atoms that are not bonded change theirs by a smaller factor than a bond that
+    breaks, and one band serves both. A molecule whose frame is lost has kicks that are no numbers, which is found
+    too.
 
-    Args:
+    Attributes:
         shortest: least distance in units of the equilibrium distance.
         longest: greatest distance in the same unit.
         check_every: steps between checks; a divergence is dated by the check that found it.
@@ -26,42 +27,55 @@ class DivergenceGuard:
         ConfigError: a band that does not hold the equilibrium, or a period below 1.
     """
 
-    def __init__(self, *, shortest: float = 0.25, longest: float = 4.0, check_every: int = 100) -> None:
-        if not 0.0 < shortest < 1.0 < longest:
-            raise ConfigError(f"guard: needs 0 < shortest < 1 < longest, not {shortest} and {longest}")
-        if check_every < 1:
-            raise ConfigError(f"guard.check_every = {check_every} must be at least 1")
-        self.shortest = shortest
-        self.longest = longest
-        self.check_every = check_every
-        self.diverged_at: dict[int, int] = {}
+    shortest: float = 0.25
+    longest: float = 4.0
+    check_every: int = 100
 
-    def bind(self, system: System, *, device: torch.device | str) -> None:
-        """Forget earlier divergences and serve a new run of ``system``."""
+    def __post_init__(self) -> None:
+        if not 0.0 < self.shortest < 1.0 < self.longest:
+            raise ConfigError(f"guard: needs 0 < shortest < 1 < longest, not {self.shortest} and {self.longest}")
+        if self.check_every < 1:
+            raise ConfigError(f"guard.check_every = {self.check_every} must be at least 1")
+
+
+class DivergenceCheck:
+    """The checks of one run.
+
+    The positions and velocities of a diverged replica become NaN, so that every later frame says so.
+
+    Args:
+        guard: when a replica counts as diverged.
+        system: what is simulated.
+        device: where states live.
+
+    Attributes:
+        diverged_at: step at which a replica was found diverged, by replica.
+    """
+
+    def __init__(self, guard: DivergenceGuard, system: System, *, device: torch.device | str) -> None:
+        self.guard = guard
         equilibrium = torch.tensor(system.equilibrium_A, dtype=torch.float64, device=device)
         self._pairs = torch.triu_indices(len(equilibrium), len(equilibrium), 1, device=device)
         self._equilibrium_distances = self._distances(equilibrium)
-        self.diverged_at = {}
+        self.diverged_at: dict[int, int] = {}
 
-    def check(self, state: MDState) -> MDState:
-        """The state with newly diverged replicas set to NaN and noted."""
+    def __call__(self, state: MDState, left_domain: Tensor | None = None) -> MDState:
+        """The state with newly diverged replicas set to NaN and noted.
+
+        Args:
+            state: positions [replica, atom, xyz] and velocities.
+            left_domain: replicas that are diverged for another reason, [replica]; None for no others.
+        """
         ratio = self._distances(state.positions) / self._equilibrium_distances
-        sound = ((ratio > self.shortest) & (ratio < self.longest)).all(dim=-1)
-        if bool(sound.all()):
+        lost = ~((ratio > self.guard.shortest) & (ratio < self.guard.longest)).all(dim=-1)
+        if left_domain is not None:
+            lost |= left_domain
+        if not bool(lost.any()):
             return state
-        for replica in torch.nonzero(~sound).flatten().tolist():
+        for replica in torch.nonzero(lost).flatten().tolist():
             self.diverged_at.setdefault(replica, state.step)
-        lost = ~sound[:, None, None]
-        nan = float("nan")
+        nan, lost = float("nan"), lost[:, None, None]
         return MDState(state.step, state.positions.masked_fill(lost, nan), state.velocities.masked_fill(lost, nan))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Plain values, for a restart file."""
-        return {"diverged_at": dict(self.diverged_at)}
-
-    def load_state_dict(self, values: dict[str, Any]) -> None:
-        """Continue with known divergences."""
-        self.diverged_at = dict(values["diverged_at"])
 
     def _distances(self, positions: Tensor) -> Tensor:
         """Interatomic distances [..., pair] of positions [..., atom, xyz]."""

@@ -1,13 +1,9 @@
-"""Energy anchoring: at an injection the vibrational velocity is corrected so that the total energy returns.
+"""Energy correction at injections: the vibrational velocity is scaled so that the modified energy returns.
 
-Verlet does not keep H but, to fourth order in dt, the modified energy
-
-    H~ = H + dt^2 (v.V''v / 12 - F.F / (24 m)),
-
-so H~ is what is anchored. V and F come with the injection's own force call. The curvature v.V''v = -v.dF/dt takes the
-backward difference of the last kicks, F = m u / dt, and needs no further call.
+What is corrected is H~ of `mlmd.propagation.modified_energy`, which Verlet keeps; H is not.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,17 +11,48 @@ from torch import Tensor
 
 from mlmd.decomposition import DiatomicVibration, internal_velocity
 from mlmd.errors import ConfigError
+from mlmd.propagation.modified_energy import modified_energy
 from mlmd.state import MDState
 from mlmd.systems import System
 from mlmd.units import ACCELERATION
-
-BACKWARD_DIFFERENCE = (11.0 / 6.0, -3.0, 1.5, -1.0 / 3.0)
-"""Third-order backward difference: dt du/dt at step n from u_n, u_{n-1}, u_{n-2}, u_{n-3}."""
 
 TINY_EV = 1e-30
 """Stands in for the vibrational energy of a molecule at rest, eV."""
 
 
+@dataclass(frozen=True)
+class EnergyReference:
+    """The mean modified energy of the steps so far.
+
+    Attributes:
+        total: sum over the steps, [replica], eV; None before the first.
+        n_samples: steps in it.
+    """
+
+    total: Tensor | None = None
+    n_samples: int = 0
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean, [replica], eV."""
+        assert self.total is not None  # ML takes over after at least four Hamiltonian steps
+        return self.total / self.n_samples
+
+    def with_sample(self, energy: Tensor) -> "EnergyReference":
+        """The reference with one more step of modified energy [replica], eV."""
+        return EnergyReference(energy if self.total is None else self.total + energy, self.n_samples + 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values and a tensor, for a restart file."""
+        return {"sum": self.total, "n_samples": self.n_samples}
+
+    @classmethod
+    def from_dict(cls, saved: dict[str, Any]) -> "EnergyReference":
+        """What ``to_dict`` wrote."""
+        return cls(saved["sum"], saved["n_samples"])
+
+
+@dataclass(frozen=True, kw_only=True)
 class EnergyAnchor:
     """Returns H~ to its mean over the Hamiltonian steps before ML, by scaling the vibrational velocity alone.
 
@@ -34,102 +61,68 @@ class EnergyAnchor:
     where no scaling of a velocity can restore an energy: there the correction fades out smoothly, and what it leaves
     is made good at a later injection.
 
-    Args:
+    Attributes:
         least_share: share of the vibrational energy that must be kinetic for a full correction, in (0, 1).
         largest_change: bound on the relative change of the vibrational kinetic energy at one injection, in (0, 1).
-
-    Attributes:
-        last_excess: (H~ - reference) / vibrational energy that the last correction found, [replica]; None before one.
 
     Raises:
         ConfigError: a share outside its range.
     """
 
-    def __init__(self, *, least_share: float = 0.25, largest_change: float = 0.5) -> None:
-        for name, value in (("least_share", least_share), ("largest_change", largest_change)):
-            if not 0.0 < value < 1.0:
-                raise ConfigError(f"injection.anchor.{name} = {value} must lie in (0, 1)")
-        self.least_share = least_share
-        self.largest_change = largest_change
-        self.last_excess: Tensor | None = None
-        self._sum: Tensor | None = None
-        self._n_samples = 0
+    least_share: float = 0.25
+    largest_change: float = 0.5
 
-    @property
-    def reference(self) -> Tensor | None:
-        """Mean H~ of the steps sampled, [replica], eV; None before the first."""
-        return None if self._sum is None else self._sum / self._n_samples
+    def __post_init__(self) -> None:
+        for name in ("least_share", "largest_change"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ConfigError(f"injection.anchor.{name} = {getattr(self, name)} must lie in (0, 1)")
 
-    def bind(self, system: System, *, device: torch.device | str) -> None:
-        """Forget any reference and serve a new run of ``system``."""
+
+class EnergyCorrection:
+    """The correction of an `EnergyAnchor` for one system; it keeps nothing of a run.
+
+    Args:
+        anchor: how the energy is corrected.
+        system: what is simulated.
+        device: where states live.
+    """
+
+    def __init__(self, anchor: EnergyAnchor, system: System, *, device: torch.device | str) -> None:
+        self.anchor = anchor
+        self.masses = system.masses(device).unsqueeze(-1) / ACCELERATION
         self._bond = DiatomicVibration(system.masses_u, system.dt_fs) if system.n_atoms == 2 else None
-        self._masses = system.masses(device).unsqueeze(-1) / ACCELERATION
-        self._reduced_mass = float(self._masses.prod() / self._masses.sum())
-        self.last_excess = None
-        self._sum, self._n_samples = None, 0
+        self._reduced_mass = float(self.masses.prod() / self.masses.sum())
 
-    def modified_energy(self, velocities: Tensor, energy: Tensor, kicks: list[Tensor]) -> Tensor:
-        """H~ of a step.
+    def energy(self, state: MDState, energy: Tensor, kicks: list[Tensor]) -> Tensor:
+        """H~ of a step, [replica], eV; arguments as for `correction`."""
+        return modified_energy(state.velocities + 0.5 * kicks[0], energy, kicks, self.masses)
 
-        Args:
-            velocities: on-step velocities v_n, [replica, atom, xyz], A/fs.
-            energy: potential energy at r_n, [replica], eV.
-            kicks: u_n, u_{n-1}, u_{n-2}, u_{n-3}, each [replica, atom, xyz], A/fs.
-
-        Returns:
-            H~, [replica], eV.
-        """
-        # In units of kicks: dt^2 v.V''v = -m v.change and dt^2 F.F / m = m u.u. Few calls, since each costs what a step
-        # of a compiled engine does.
-        newest, *earlier = kicks
-        minus_twelfth_of_change = newest * (-BACKWARD_DIFFERENCE[0] / 12.0)
-        for weight, kick in zip(BACKWARD_DIFFERENCE[1:], earlier, strict=True):
-            minus_twelfth_of_change.add_(kick, alpha=-weight / 12.0)
-        per_atom = velocities * torch.add(minus_twelfth_of_change, velocities, alpha=0.5)
-        per_atom.addcmul_(newest, newest, value=-1.0 / 24.0)
-        return energy + (self._masses * per_atom).sum(dim=(-2, -1))
-
-    def sample(self, state: MDState, energy: Tensor, kicks: list[Tensor]) -> None:
-        """Take a Hamiltonian step before ML into the reference."""
-        modified = self.modified_energy(state.velocities + 0.5 * kicks[0], energy, kicks)
-        self._sum = modified if self._sum is None else self._sum + modified
-        self._n_samples += 1
-
-    def correction(self, state: MDState, energy: Tensor, kicks: list[Tensor]) -> Tensor:
+    def correction(self, state: MDState, energy: Tensor, kicks: list[Tensor], reference: EnergyReference) -> Tensor:
         """Velocity change beside the force kick, [replica, atom, xyz], A/fs.
 
         Args:
             state: positions r_n and velocities v_{n-1/2}.
             energy: potential energy at r_n from the injection's call, [replica], eV.
             kicks: u_n (true), u_{n-1}, u_{n-2}, u_{n-3}.
+            reference: mean modified energy to which the energy returns.
         """
-        assert self._sum is not None  # the propagator refuses an anchored run without Hamiltonian steps before ML
         on_step = state.velocities + 0.5 * kicks[0]
-        excess = self.modified_energy(on_step, energy, kicks) - self._sum / self._n_samples
+        excess = modified_energy(on_step, energy, kicks, self.masses) - reference.mean
         vibration, kinetic = self._vibration(state, on_step)
         vibrational = (kinetic + energy).clamp(min=TINY_EV)
-        self.last_excess = excess / vibrational
+        least_share, largest_change = self.anchor.least_share, self.anchor.largest_change
         share = kinetic / vibrational
         # Below the least share the denominator stops shrinking, so the change goes to zero with the kinetic energy.
-        weight = (share / self.least_share).clamp(max=1.0)
-        floor = self.least_share * vibrational
-        change = weight * excess / torch.maximum(kinetic, floor)
-        factor = (1.0 - change.clamp(-self.largest_change, self.largest_change)).sqrt() - 1.0
+        weight = (share / least_share).clamp(max=1.0)
+        change = weight * excess / torch.maximum(kinetic, least_share * vibrational)
+        factor = (1.0 - change.clamp(-largest_change, largest_change)).sqrt() - 1.0
         return factor[:, None, None] * vibration
 
     def _vibration(self, state: MDState, on_step: Tensor) -> tuple[Tensor, Tensor]:
         """Vibrational velocity [replica, atom, xyz], A/fs, and its kinetic energy [replica], eV."""
         if self._bond is None:
-            vibration = internal_velocity(state.positions, on_step, self._masses)
-            return vibration, 0.5 * (self._masses * vibration.square()).sum(dim=(-2, -1))
+            vibration = internal_velocity(state.positions, on_step, self.masses)
+            return vibration, 0.5 * (self.masses * vibration.square()).sum(dim=(-2, -1))
         frame = self._bond.frame(state.positions, state.velocities)
         speed = self._bond.project(frame, on_step)
         return self._bond.decode(frame, speed), 0.5 * self._reduced_mass * speed.square().squeeze(-1)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The reference, for a restart file."""
-        return {"sum": self._sum, "n_samples": self._n_samples}
-
-    def load_state_dict(self, values: dict[str, Any]) -> None:
-        """Continue with a stored reference."""
-        self._sum, self._n_samples = values["sum"], values["n_samples"]

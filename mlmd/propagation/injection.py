@@ -4,6 +4,7 @@ A schedule counts steps from 0 at the start of ML. Its frequency f is Hamiltonia
 exactly n f of them wherever that is a whole number (bursts: where the interval between them, length / f, is one too).
 """
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -11,17 +12,20 @@ from fractions import Fraction
 from typing import Any
 
 from mlmd.errors import ConfigError
-from mlmd.propagation.energy_correction import EnergyAnchor
+from mlmd.propagation.energy_correction import EnergyAnchor, EnergyReference
 
 GOLDEN_RATIO = (math.sqrt(5.0) - 1.0) / 2.0
 """Multiples of it modulo 1 fill the unit interval most evenly."""
 
 
 class InjectionSchedule(ABC):
-    """Answers "is this step Hamiltonian?" and nothing else."""
+    """Answers "is this step Hamiltonian?" and nothing else; it never changes.
 
-    listens = False
-    """Whether the schedule wants to hear of the disagreement at injections."""
+    One that adapts returns, at an injection, the schedule that the run continues with.
+    """
+
+    adapts = False
+    """Whether the schedule depends on the disagreement at injections."""
 
     @abstractmethod
     def is_hamiltonian(self, step: int) -> bool:
@@ -31,18 +35,17 @@ class InjectionSchedule(ABC):
         """The first Hamiltonian step from ``step`` on, or ``stop`` where there is none before it."""
         return next((later for later in range(step, stop) if self.is_hamiltonian(later)), stop)
 
-    def hear(self, step: int, disagreement: float) -> None:  # noqa: B027 - most schedules are deaf, by design
-        """Disagreement |u_learned - u_true| / rms |u_true| seen at the injection of ``step``."""
+    def adapted(self, step: int, disagreement: float) -> "InjectionSchedule":
+        """The schedule after the injection of ``step``, where |u_learned - u_true| / rms |u_true| was found."""
+        return self
 
-    def reset(self) -> None:  # noqa: B027 - most schedules keep nothing
-        """Forget what was heard: a new run begins."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Plain values, for a restart file."""
+    def to_dict(self) -> dict[str, Any]:
+        """What has been adapted so far, in plain values for a restart file."""
         return {}
 
-    def load_state_dict(self, values: dict[str, Any]) -> None:  # noqa: B027 - nothing to restore by default
-        """Continue where ``state_dict`` stopped."""
+    def restored(self, saved: dict[str, Any]) -> "InjectionSchedule":
+        """The schedule of which ``to_dict`` wrote ``saved``."""
+        return self
 
 
 class Periodic(InjectionSchedule):
@@ -136,7 +139,7 @@ class Adaptive(InjectionSchedule):
         ConfigError: a tolerance that is not positive, or intervals that are not 1 <= shortest <= longest.
     """
 
-    listens = True
+    adapts = True
 
     def __init__(self, *, tolerance: float, shortest: int, longest: int) -> None:
         if not tolerance > 0:
@@ -157,29 +160,44 @@ class Adaptive(InjectionSchedule):
         """The end of the current interval."""
         return min(stop, self.next_step) if self.next_step >= step else stop
 
-    def hear(self, step: int, disagreement: float) -> None:
-        """Choose the next interval; a disagreement that is not a number counts as too large."""
+    def adapted(self, step: int, disagreement: float) -> "Adaptive":
+        """With the next interval; a disagreement that is not a number counts as too large."""
+        interval = self.interval
         if disagreement < 0.25 * self.tolerance:
-            self.interval = min(2 * self.interval, self.longest)
+            interval = min(2 * interval, self.longest)
         elif not disagreement <= self.tolerance:
-            self.interval = max(self.interval // 2, self.shortest)
-        self.next_step = step + self.interval
+            interval = max(interval // 2, self.shortest)
+        return self.restored({"interval": interval, "next_step": step + interval})
 
-    def reset(self) -> None:
-        """Begin with the shortest interval."""
-        self.interval = self.shortest
-        self.next_step = self.shortest - 1
-
-    def state_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The current interval."""
         return {"interval": self.interval, "next_step": self.next_step}
 
-    def load_state_dict(self, values: dict[str, Any]) -> None:
-        """Continue with a stored interval."""
-        self.interval, self.next_step = values["interval"], values["next_step"]
+    def restored(self, saved: dict[str, Any]) -> "Adaptive":
+        """With a stored interval."""
+        restored = copy.copy(self)
+        restored.interval, restored.next_step = saved["interval"], saved["next_step"]
+        return restored
 
 
-@dataclass
+@dataclass(frozen=True)
+class InjectionState:
+    """What a run knows of its injections so far; a value that a restart file holds.
+
+    Attributes:
+        schedule: the schedule as it has adapted.
+        reference: the energy to which an anchor returns.
+    """
+
+    schedule: InjectionSchedule
+    reference: EnergyReference
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values and tensors."""
+        return {"schedule": self.schedule.to_dict(), "anchor": self.reference.to_dict()}
+
+
+@dataclass(frozen=True)
 class Injection:
     """When a true kick is injected, and whether the total energy is put right with it.
 
@@ -190,6 +208,16 @@ class Injection:
 
     schedule: InjectionSchedule
     anchor: EnergyAnchor | None = None
+
+    def init(self) -> InjectionState:
+        """The state of a run that begins."""
+        return InjectionState(self.schedule, EnergyReference())
+
+    def restored(self, saved: dict[str, Any]) -> InjectionState:
+        """The state of which `InjectionState.to_dict` wrote ``saved``."""
+        anchor = saved["anchor"]  # None in a run without an anchor
+        reference = EnergyReference() if anchor is None else EnergyReference.from_dict(anchor)
+        return InjectionState(self.schedule.restored(saved["schedule"]), reference)
 
 
 def _checked_frequency(frequency: float) -> Fraction:

@@ -1,104 +1,131 @@
 """The propagator: one loop for reference dynamics, MLMD, injection, delayed activation and learning on the fly."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mlmd.errors import ConfigError
 from mlmd.io.migrations import RESTART_VERSION, VERSION_KEY, migrate_restart
 from mlmd.models import VelocityPredictor
 from mlmd.propagation.callbacks import HamiltonianStep, Listener
-from mlmd.propagation.divergence import DivergenceGuard
-from mlmd.propagation.engines import N_PAST_KICKS, EagerEngine, Engine, drift
+from mlmd.propagation.divergence import DivergenceCheck
+from mlmd.propagation.dynamics import Dynamics, check_start, check_state
+from mlmd.propagation.energy_correction import EnergyCorrection, EnergyReference
+from mlmd.propagation.engines import N_PAST_KICKS, drift
 from mlmd.propagation.frames import FrameBuffer
-from mlmd.propagation.injection import Injection, Periodic
 from mlmd.propagation.kicks import HamiltonianKick, LearnedKick
 from mlmd.propagation.warm_start import follow_known
 from mlmd.state import MDState, Trajectory
-from mlmd.systems import System
 
 
 class Propagator:
-    """Propagates a batch of replicas with Hamiltonian and learned kicks.
+    """Propagates a batch of replicas with Hamiltonian and learned kicks; made by `begin` or `restore`.
 
     Up to ``start_step`` every kick is Hamiltonian and fills the predictor's memory; from then on the kick is learned
-    but where the injection schedule says otherwise. Restarting from ``state_dict`` gives the trajectory that never
-    stopping would have given.
+    except where the injection schedule says otherwise. Restoring what ``state_dict`` wrote gives the trajectory that
+    never stopping would have given.
 
-    Args:
-        system: what is simulated.
-        injection: schedule and energy anchor from ``start_step`` on.
-        predictor: trained predictor; None for reference dynamics, in which every step is Hamiltonian.
-        start_step: first step at which ML may kick.
-        device: where states live.
-        engine: advances the learned stretches.
-        guard: takes diverged replicas out.
-        listener: hears of every Hamiltonian step.
-
-    Raises:
-        ConfigError: ML is to start before the predictor has its history.
-        MismatchError: the predictor belongs to another system or time step.
+    Attributes:
+        dynamics: what is propagated and how.
+        state: the present state, r_n and v_{n-1/2}.
+        learned: the learned kick; None where every kick is Hamiltonian.
+        start_step: first step at which it may.
+        listener: is called at every Hamiltonian step.
+        true: the Hamiltonian kick; counts force calls.
+        injected: what the run knows of its injections.
+        n_warmup_calls: force calls of a replica before ML took over.
     """
 
     def __init__(
-        self,
-        system: System,
-        *,
-        injection: Injection,
-        predictor: VelocityPredictor | None,
-        start_step: int = 0,
-        device: torch.device | str = "cpu",
-        engine: Engine | None = None,
-        guard: DivergenceGuard | None = None,
-        listener: Listener | None = None,
+        self, dynamics: Dynamics, state: MDState, *, predictor: VelocityPredictor | None, listener: Listener | None
     ) -> None:
-        if predictor is not None:
-            predictor.spec.check_system(system)
-            check_start(start_step, predictor)
-        self.system = system
-        self.injection = injection
-        self.predictor = predictor
-        self.start_step = start_step
-        self.device = torch.device(device)
-        self.engine = engine or EagerEngine()
-        self.guard = guard or DivergenceGuard()
+        system, device = dynamics.system, torch.device(dynamics.device)
+        self.dynamics, self.system, self.device = dynamics, system, device
+        self.state = state
+        self.start_step = dynamics.start_step
         self.listener = listener
         self.true = HamiltonianKick(system, device=device)
+        self.learned: LearnedKick | None = None
+        if predictor is not None:
+            self.learned = LearnedKick(predictor, state.n_replicas)
+            dynamics.engine.bind(self.learned)
+        anchor = dynamics.injection.anchor
+        self._correction = None if anchor is None else EnergyCorrection(anchor, system, device=device)
+        self.injected = dynamics.injection.init()
+        self.divergence = DivergenceCheck(dynamics.guard, system, device=device)
         self.n_warmup_calls = 0
-        self._state: MDState | None = None
-
-    @torch.no_grad()
-    def start(self, positions: Tensor, velocities: Tensor) -> None:
-        """Begin at on-step positions r_0 (A) and velocities v_0 (A/fs), float64 [replica, atom, xyz].
-
-        v_{-1/2} = v_0 - u_0 / 2 takes one force call, whose kick serves step 0 as well.
-        """
-        state = MDState(0, positions.to(self.device), velocities.to(self.device))
-        self.true.hamiltonian.n_calls = 0
-        self.injection.schedule.reset()
-        self._first_kick: Tensor | None = self.true.kick(state)
-        self._state = MDState(0, state.positions, state.velocities - 0.5 * self._first_kick)
-        self.learned = None if self.predictor is None else LearnedKick(self.predictor, state.n_replicas)
-        if self.learned is not None:
-            self.engine.bind(self.learned)
-        self.guard.bind(self.system, device=self.device)
-        if self.injection.anchor is not None:
-            self.injection.anchor.bind(self.system, device=self.device)
-        self.n_warmup_calls = 0 if self.learned is None else self.true.hamiltonian.n_calls
+        self._first_kick: Tensor | None = None
         self._past: list[Tensor] = []
         self._kick_square = 0.0
         self._was_handed_over = False
 
+    @classmethod
     @torch.no_grad()
-    def hand_over(self, predictor: VelocityPredictor, known: Trajectory) -> None:
-        """Let ML kick from the present step on; its memory reads the steps just before, at no force call.
+    def begin(
+        cls, dynamics: Dynamics, positions: Tensor, velocities: Tensor, *, listener: Listener | None = None
+    ) -> "Propagator":
+        """A run from on-step positions r_0 and velocities v_0.
 
-        An energy anchor keeps the reference that it has, or must be given one.
+        v_{-1/2} = v_0 - u_0 / 2 takes one force call, whose kick serves step 0 as well.
+
+        Args:
+            dynamics: what is propagated and how.
+            positions: float64 [replica, atom, xyz], A.
+            velocities: float64 [replica, atom, xyz], A/fs.
+            listener: is called at every Hamiltonian step.
+
+        Raises:
+            MismatchError: the state is not one of the system.
+        """
+        check_state(dynamics.system, positions, velocities)
+        state = MDState(0, positions.to(dynamics.device), velocities.to(dynamics.device))
+        run = cls(dynamics, state, predictor=dynamics.predictor, listener=listener)
+        run._first_kick = run.true.kick(state)
+        run.state = MDState(0, state.positions, state.velocities - 0.5 * run._first_kick)
+        run.n_warmup_calls = 0 if run.learned is None else run.true.hamiltonian.n_calls
+        return run
+
+    @classmethod
+    def restore(
+        cls,
+        dynamics: Dynamics,
+        saved: dict[str, Any],
+        *,
+        predictor: VelocityPredictor | None = None,
+        listener: Listener | None = None,
+    ) -> "Propagator":
+        """The run of which ``state_dict`` wrote ``saved``, at no force call.
+
+        Args:
+            dynamics: what is propagated and how, as when the run began.
+            saved: tensors and plain values.
+            predictor: the one that the run was handed over to, if it was; else that of ``dynamics``.
+            listener: is called at every Hamiltonian step.
+
+        Raises:
+            DataError: a newer mlmd wrote it.
+            MismatchError: the state is not one of the system.
+        """
+        saved = migrate_restart(saved, start_step=dynamics.start_step)
+        check_state(dynamics.system, saved["positions"], saved["velocities"])
+        state = MDState(saved["step"], saved["positions"].to(dynamics.device), saved["velocities"].to(dynamics.device))
+        chosen = None if saved["learned"] is None else predictor or dynamics.predictor
+        run = cls(dynamics, state, predictor=chosen, listener=listener)
+        run._load_state_dict(saved)
+        dynamics.forget()
+        return run
+
+    @torch.no_grad()
+    def hand_over(
+        self, predictor: VelocityPredictor, known: Trajectory, *, reference: EnergyReference | None = None
+    ) -> None:
+        """Let ML kick from the present step on; its memory reads the steps just before, at no force call.
 
         Args:
             predictor: trained predictor, on the device of the states.
             known: the frames up to the present step, stride 1, whose kicks are those that were taken.
+            reference: mean energy to which an energy anchor returns; what it has so far where None.
 
         Raises:
             ConfigError: fewer frames than the predictor reads.
@@ -108,47 +135,36 @@ class Propagator:
         check_start(len(known), predictor)
         if not self._was_handed_over:
             self._was_handed_over, self.n_warmup_calls = True, self.true.hamiltonian.n_calls
-        self.predictor, self.start_step = predictor, self.state.step
-        self.learned = follow_known(predictor, known.to(self.device), self.engine)
+        self.start_step = self.state.step
+        self.learned = follow_known(predictor, known.to(self.device), self.dynamics.engine)
         self._past = [known.kicks[:, -back].to(self.device) for back in range(1, N_PAST_KICKS + 1)]
         self._kick_square = float(known.kicks.square().sum(dim=(-2, -1)).nanmedian(dim=0).values.mean())
-        self.injection.schedule.reset()
+        self.injected = replace(self.dynamics.injection.init(), reference=reference or self.injected.reference)
 
     def take_back(self) -> None:
         """Let the Hamiltonian kick from the present step on."""
-        self.predictor = self.learned = None
+        self.learned = None
 
-    def rewind(self, values: dict[str, Any]) -> None:
+    def rewind(self, saved: dict[str, Any]) -> None:
         """Go back to what ``state_dict`` said earlier in this run; the force calls made since stay counted."""
         n_calls = self.true.hamiltonian.n_calls
-        self.load_state_dict(values)
+        self._load_state_dict(saved)
         self.true.hamiltonian.n_calls = n_calls
 
     @property
-    def remembers(self) -> bool:
-        """Whether forces depend, within their convergence, on the geometries before: a density that is reused does."""
-        return bool(getattr(self.system.hamiltonian, "remembers", False))
-
-    def forget(self) -> None:
-        """Drop what the Hamiltonian remembers, so that going on from here and from a restart file is the same."""
-        if self.remembers:
-            self.system.hamiltonian.forget()  # type: ignore[attr-defined]  # those that remember can forget
-
-    @property
-    def state(self) -> MDState:
-        """The present state: r_n and v_{n-1/2}.
-
-        Raises:
-            ConfigError: ``start`` was not called.
-        """
-        if self._state is None:
-            raise ConfigError("the propagator has no state yet: call start(positions, velocities)")
-        return self._state
+    def predictor(self) -> VelocityPredictor | None:
+        """The predictor that kicks; None where every kick is Hamiltonian."""
+        return None if self.learned is None else self.learned.predictor
 
     @property
     def n_force_calls(self) -> int:
         """Force calls per replica since ML took over."""
         return self.true.hamiltonian.n_calls - self.n_warmup_calls
+
+    @property
+    def diverged_at(self) -> dict[int, int]:
+        """Step at which a replica was found diverged, by replica."""
+        return self.divergence.diverged_at
 
     @torch.no_grad()
     def advance(self, n_steps: int, *, every: int = 1) -> Trajectory:
@@ -156,7 +172,7 @@ class Propagator:
 
         Fewer steps where the listener ends it.
         """
-        first = self.state.step
+        first, check_every = self.state.step, self.dynamics.guard.check_every
         end = first + n_steps
         frames = FrameBuffer(self.state, first_step=first, n_steps=n_steps, every=every)
         is_over = False
@@ -166,23 +182,25 @@ class Propagator:
                 self._learned_stretch(n_learned, frames)
             else:
                 is_over = self._hamiltonian_step(frames)
-            if self.state.step % self.guard.check_every == 0:
-                self._state = self.guard.check(self.state)
+            if self.state.step % check_every == 0:
+                predictor, positions = self.predictor, self.state.positions
+                departed = None if predictor is None else predictor.decomposition.departed(positions)
+                self.state = self.divergence(self.state, departed)
         return frames.trajectory(until=self.state.step)
 
     def _n_learned(self, end: int) -> int:
-        """Learned steps from the present one up to the next injection, guard check or ``end``."""
-        step, check_every = self.state.step, self.guard.check_every
+        """Learned steps from the present one up to the next injection, divergence check or ``end``."""
+        step, check_every = self.state.step, self.dynamics.guard.check_every
         if self.learned is None or step < self.start_step:
             return 0
         end = min(end, (step // check_every + 1) * check_every)
-        return self.injection.schedule.next_hamiltonian(step - self.start_step, end - self.start_step) + (
+        return self.injected.schedule.next_hamiltonian(step - self.start_step, end - self.start_step) + (
             self.start_step - step
         )
 
     def _learned_stretch(self, n_steps: int, frames: FrameBuffer) -> None:
         assert self.learned is not None
-        self._state, kicks = self.engine.advance(
+        self.state, kicks = self.dynamics.engine.advance(
             self.state, self.learned, n_steps, dt_fs=self.system.dt_fs, frames=frames
         )
         self._past = [*kicks, *self._past][:N_PAST_KICKS]
@@ -195,7 +213,7 @@ class Propagator:
         if self.learned is None:
             change = kick
         else:
-            predicted = self.engine.follow(state, self.learned, kick)
+            predicted = self.dynamics.engine.follow(state, self.learned, kick)
             change = (
                 self._warm_up(state, kick) if state.step < self.start_step else self._inject(state, kick, predicted)
             )
@@ -203,38 +221,41 @@ class Propagator:
         heard = HamiltonianStep(state, [kick, *self._past], self.true.energy, predicted)
         self._past = heard.kicks[:N_PAST_KICKS]
         frames.record(state, change)
-        self._state = drift(state, change, dt_fs=self.system.dt_fs)
+        self.state = drift(state, change, dt_fs=self.system.dt_fs)
         return self.listener is not None and self.listener(heard)
 
     def _warm_up(self, state: MDState, kick: Tensor) -> Tensor:
         self.n_warmup_calls = self.true.hamiltonian.n_calls
-        anchor, energy = self.injection.anchor, self.true.energy
-        if anchor is not None and energy is not None and len(self._past) == N_PAST_KICKS:
-            anchor.sample(state, energy, [kick, *self._past])
-        if self.injection.schedule.listens:
+        energy = self.true.energy
+        if self._correction is not None and energy is not None and len(self._past) == N_PAST_KICKS:
+            sample = self._correction.energy(state, energy, [kick, *self._past])
+            self.injected = replace(self.injected, reference=self.injected.reference.with_sample(sample))
+        if self.injected.schedule.adapts:
             self._kick_square += float(kick.square().sum(dim=(-2, -1)).nanmedian()) / self.start_step
         return kick
 
     def _inject(self, state: MDState, kick: Tensor, predicted: Tensor | None) -> Tensor:
-        schedule, anchor, energy = self.injection.schedule, self.injection.anchor, self.true.energy
-        if schedule.listens and predicted is not None:
+        injected, energy = self.injected, self.true.energy
+        if injected.schedule.adapts and predicted is not None:
             distance = float((predicted - kick).norm(dim=(-2, -1)).nanmedian())
-            schedule.hear(state.step - self.start_step, distance / self._kick_square**0.5)
-        if anchor is None or energy is None:
+            step, disagreement = state.step - self.start_step, distance / self._kick_square**0.5
+            self.injected = replace(injected, schedule=injected.schedule.adapted(step, disagreement))
+        if self._correction is None or energy is None:
             return kick
-        return kick + anchor.correction(state, energy, [kick, *self._past])
+        return kick + self._correction.correction(state, energy, [kick, *self._past], injected.reference)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a restart needs, tensors and plain values."""
-        anchor = self.injection.anchor
         if self.learned is not None:
-            self.engine.settle(self.learned)
+            self.dynamics.engine.settle(self.learned)
+        injected = self.injected.to_dict()
         return {
             VERSION_KEY: RESTART_VERSION,
             "step": self.state.step,
             "positions": self.state.positions,
             "velocities": self.state.velocities,
             "first_kick": self._first_kick,
+            "first_energy": None if self._first_kick is None else self.true.energy,
             "past_kicks": list(self._past),
             "kick_square": self._kick_square,
             "n_calls": self.true.hamiltonian.n_calls,
@@ -242,42 +263,26 @@ class Propagator:
             "was_handed_over": self._was_handed_over,
             "start_step": self.start_step,
             "learned": None if self.learned is None else self.learned.state_dict(),
-            "schedule": self.injection.schedule.state_dict(),
-            "anchor": None if anchor is None else anchor.state_dict(),
-            "guard": self.guard.state_dict(),
+            "schedule": injected["schedule"],
+            "anchor": None if self._correction is None else injected["anchor"],
+            "guard": {"diverged_at": dict(self.diverged_at)},
         }
 
-    def load_state_dict(self, values: dict[str, Any]) -> None:
-        """Continue where ``state_dict`` stopped; ``start`` with any state of the same shape must come first."""
-        values = _on_device(migrate_restart(values, start_step=self.start_step), self.device)
-        self._state = MDState(values["step"], values["positions"], values["velocities"])
-        self._first_kick = values["first_kick"]
-        self._past = list(values["past_kicks"])
-        self._kick_square = values["kick_square"]
-        self.true.hamiltonian.n_calls = values["n_calls"]
-        self.n_warmup_calls = values["n_warmup_calls"]
-        self._was_handed_over = values["was_handed_over"]
-        self.start_step = values["start_step"]
+    def _load_state_dict(self, saved: dict[str, Any]) -> None:
+        saved = _on_device(saved, self.device)
+        self.state = MDState(saved["step"], saved["positions"], saved["velocities"])
+        self.true.energy = saved["first_energy"]
+        self._first_kick = None if self.true.energy is None else saved["first_kick"]
+        self._past = list(saved["past_kicks"])
+        self._kick_square = saved["kick_square"]
+        self.true.hamiltonian.n_calls = saved["n_calls"]
+        self.n_warmup_calls = saved["n_warmup_calls"]
+        self._was_handed_over = saved["was_handed_over"]
+        self.start_step = saved["start_step"]
         if self.learned is not None:
-            self.learned.load_state_dict(values["learned"])
-        self.injection.schedule.load_state_dict(values["schedule"])
-        if self.injection.anchor is not None and values["anchor"] is not None:
-            self.injection.anchor.load_state_dict(values["anchor"])
-        self.guard.load_state_dict(values["guard"])
-
-
-def check_start(start_step: int, predictor: VelocityPredictor) -> None:
-    """Refuse a start of ML before the predictor and the energy anchor have the history they read.
-
-    Raises:
-        ConfigError: with the least number of steps.
-    """
-    least = max(predictor.n_history, N_PAST_KICKS + 1)
-    if start_step < least:
-        raise ConfigError(
-            f"start_step = {start_step} is too early: {predictor.spec.variant} with this memory needs "
-            f"{least} Hamiltonian steps first"
-        )
+            self.learned.load_state_dict(saved["learned"])
+        self.injected = self.dynamics.injection.restored(saved)
+        self.divergence.diverged_at = dict(saved["guard"]["diverged_at"])
 
 
 def _on_device(values: Any, device: torch.device) -> Any:
@@ -287,8 +292,3 @@ def _on_device(values: Any, device: torch.device) -> Any:
     if isinstance(values, dict):
         return {key: _on_device(value, device) for key, value in values.items()}
     return [_on_device(value, device) for value in values] if isinstance(values, list) else values
-
-
-def reference_propagator(system: System, *, device: torch.device | str = "cpu") -> Propagator:
-    """Velocity Verlet: a propagator whose every kick is Hamiltonian."""
-    return Propagator(system, injection=Injection(Periodic(1.0)), predictor=None, device=device)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mlmd.io.trajectory_writer import TrajectoryWriter, finished_metadata
 from mlmd.progress import StepBar, say
-from mlmd.propagation import Propagator, rollout_counts
+from mlmd.propagation import Dynamics, Propagator, rollout_counts
 
 PIECE_STEPS, PIECE_BYTES = 5000, 64 * 2**20
 """Steps that are propagated at once, or fewer where their frames are larger; progress is told after each piece."""
@@ -53,7 +53,7 @@ class RecordingPlan:
 
 
 def record(
-    propagator: Propagator,
+    dynamics: Dynamics,
     initial: tuple[Tensor, Tensor],
     path: Path,
     plan: RecordingPlan,
@@ -64,7 +64,7 @@ def record(
     """Propagate to the end and leave a trajectory file.
 
     Args:
-        propagator: what propagates.
+        dynamics: what is propagated and how.
         initial: on-step positions (A) and velocities (A/fs), [replica, atom, xyz].
         path: the file.
         plan: what is recorded.
@@ -81,16 +81,15 @@ def record(
     finished = finished_metadata(path, identity=plan.identity) if plan.resumes else None
     if finished is not None:
         return finished
-    propagator.start(*initial)
     recorder = TrajectoryWriter(path, identity=plan.identity, n_frames=plan.n_frames)
     committed = recorder.restart_state()
-    if committed is not None:
-        propagator.load_state_dict(committed["propagator"])
-        propagator.forget()
-        metadata = committed["metadata"]
+    if committed is None:
+        propagator = Propagator.begin(dynamics, *initial)
+    else:
+        propagator, metadata = Propagator.restore(dynamics, committed["propagator"]), committed["metadata"]
         say(f"resuming {name} at step {propagator.state.step} of {plan.n_steps}")
     _advance(propagator, recorder, plan, name=name, metadata=metadata)
-    outcome = {"counts": rollout_counts(propagator), "diverged_at": dict(propagator.guard.diverged_at)}
+    outcome = {"counts": rollout_counts(propagator), "diverged_at": dict(propagator.diverged_at)}
     recorder.finish({**metadata, **outcome})
     return {**metadata, **outcome}
 
@@ -98,7 +97,7 @@ def record(
 def _advance(
     propagator: Propagator, recorder: TrajectoryWriter, plan: RecordingPlan, *, name: str, metadata: Mapping[str, Any]
 ) -> None:
-    if propagator.remembers and plan.chunk_steps is None:
+    if propagator.dynamics.remembers and plan.chunk_steps is None:
         plan = replace(plan, chunk_steps=SAVE_EVERY_STEPS)
     bar, piece = StepBar(), plan.piece_steps(propagator.state.positions.numel())
     saved_step, saved_at = propagator.state.step, time.monotonic()
@@ -111,7 +110,7 @@ def _advance(
             step = propagator.state.step
             waited = time.monotonic() - saved_at > SAVE_EVERY_S if plan.chunk_steps is None else step >= until
             if waited or step == plan.n_steps:
-                propagator.forget()
+                propagator.dynamics.forget()
                 recorder.commit({"propagator": propagator.state_dict(), "metadata": dict(metadata)})
                 saved_step, saved_at = step, time.monotonic()
             bar(name, step, plan.n_steps)

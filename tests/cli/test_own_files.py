@@ -10,7 +10,7 @@ from mlmd.cli.train import train as go_on
 from mlmd.errors import ConfigError, DataError
 from mlmd.io.checkpoint_file import load_checkpoint_file
 from mlmd.io.xyz import write_extended_xyz
-from mlmd.propagation import reference_propagator
+from mlmd.propagation import Propagator, reference_dynamics
 from mlmd.systems import ThermalRegime
 
 SHORT = ("data=file", "rollout.n_steps=100", "rollout.val_n_steps=50", "figures=false")
@@ -20,8 +20,10 @@ SHORT = ("data=file", "rollout.n_steps=100", "rollout.val_n_steps=50", "figures=
 def files(tmp_path_factory, hcl_morse):
     """Six runs of thermal HCl, as any program might leave them: eight decimals."""
     folder = tmp_path_factory.mktemp("runs")
-    propagator = reference_propagator(hcl_morse)
-    propagator.start(*ThermalRegime(600.0).draw(hcl_morse, 6, generator=torch.Generator().manual_seed(1)))
+    propagator = Propagator.begin(
+        reference_dynamics(hcl_morse),
+        *ThermalRegime(600.0).draw(hcl_morse, 6, generator=torch.Generator().manual_seed(1)),
+    )
     run = propagator.advance(240)
     for replica in range(6):
         write_extended_xyz(

@@ -11,7 +11,7 @@ from mlmd.cli.settings import Component
 from mlmd.data.generation import draw_initial
 from mlmd.io.load_predictor import load_predictor_and_config
 from mlmd.io.trajectory_file import read_trajectory
-from mlmd.propagation import AutoEngine, Injection, Periodic, Propagator
+from mlmd.propagation import AutoEngine, Dynamics, Injection, Periodic, Propagator
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,10 @@ def test_what_is_validated_is_what_is_shipped(simulated, trained):
     parts = {name: Component.of(node, name) for name, node in config.items()}
     system, regime = make_system(parts["system"], parts["hamiltonian"]), make_regime(parts["regime"])
     injection, engine = Injection(Periodic(0.01)), AutoEngine()
-    propagator = Propagator(system, injection=injection, predictor=predictor, start_step=32, engine=engine)
-    propagator.start(*draw_initial(system, regime, 3, seed=2, purpose="simulation"))
+    propagator = Propagator.begin(
+        Dynamics(system=system, injection=injection, predictor=predictor, start_step=32, engine=engine),
+        *draw_initial(system, regime, 3, seed=2, purpose="simulation"),
+    )
     expected = propagator.advance(132)
     trajectory, _ = read_trajectory(simulated / "trajectory.h5")
     for field in ("steps", "positions", "velocities", "kicks"):

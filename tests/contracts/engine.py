@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from mlmd.propagation import Engine, Injection, Periodic, Propagator
+from mlmd.propagation import Dynamics, Engine, Injection, Periodic, Propagator
 from mlmd.propagation.engines import EagerEngine
 from mlmd.state import Trajectory
 
@@ -17,8 +17,9 @@ def roll(
 ) -> tuple[Propagator, Trajectory]:
     """A rollout that starts ML at step 12."""
     injection = Injection(schedule or Periodic(0.1))
-    propagator = Propagator(system, injection=injection, predictor=predictor, start_step=12, engine=engine)
-    propagator.start(*states)
+    propagator = Propagator.begin(
+        Dynamics(system=system, injection=injection, predictor=predictor, start_step=12, engine=engine), *states
+    )
     return propagator, propagator.advance(n_steps, every=every)
 
 
@@ -74,8 +75,8 @@ class EngineContract:
         whole = roll(hcl_morse, predictor, states, EagerEngine(), n_steps=60)[1].frames(35, 60)
         for first, second in ((EagerEngine(), make_engine()), (make_engine(), EagerEngine())):
             saved = roll(hcl_morse, predictor, states, first, n_steps=35)[0].state_dict()
-            propagator, _ = roll(hcl_morse, predictor, states, second, n_steps=1)
-            propagator.load_state_dict(saved)
+            dynamics = roll(hcl_morse, predictor, states, second, n_steps=1)[0].dynamics
+            propagator = Propagator.restore(dynamics, saved)
             assert_same(propagator.advance(25), whole, dt_fs=hcl_morse.dt_fs, n_steps=60)
 
     def test_a_saved_state_does_not_move(

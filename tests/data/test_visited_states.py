@@ -3,7 +3,7 @@ import torch
 
 from mlmd.data.visited_states import ENERGY_GROWTH, join_visited_states, visit_states
 from mlmd.observables import kinetic_energy
-from mlmd.propagation import EagerEngine, Injection, Periodic, Propagator
+from mlmd.propagation import Dynamics, EagerEngine, Injection, Periodic, Propagator
 from mlmd.units import ACCELERATION
 
 START, LENGTH = 20, 12
@@ -44,10 +44,16 @@ def rollout(hcl_morse, rotating_states):
     """The frames after the takeover of the same rollout, by hand."""
 
     def run(predictor, n_steps=60, seed=4, n_replicas=3):
-        propagator = Propagator(
-            hcl_morse, injection=Injection(Periodic(0.0)), predictor=predictor, start_step=START, engine=EagerEngine()
+        propagator = Propagator.begin(
+            Dynamics(
+                system=hcl_morse,
+                injection=Injection(Periodic(0.0)),
+                predictor=predictor,
+                start_step=START,
+                engine=EagerEngine(),
+            ),
+            *rotating_states(hcl_morse, n_replicas, seed=seed),
         )
-        propagator.start(*rotating_states(hcl_morse, n_replicas, seed=seed))
         propagator.advance(START)
         return propagator.advance(n_steps)
 

@@ -13,7 +13,7 @@ from hypothesis import given
 
 from mlmd.decomposition import LabCartesian, MolecularFrameCartesian
 from mlmd.errors import ConfigError
-from mlmd.propagation import reference_propagator
+from mlmd.propagation import Propagator, reference_dynamics
 from mlmd.systems import VibratingRegime
 
 
@@ -84,8 +84,8 @@ class TestMolecularFrameCartesian(TurningContract):
 
     def test_axes_stay_orthonormal_along_a_run_without_rotation(self, hcl_harmonic):
         generator = torch.Generator().manual_seed(0)
-        propagator = reference_propagator(hcl_harmonic)
-        propagator.start(*VibratingRegime(4.0).draw(hcl_harmonic, 4, generator=generator))
+        states = VibratingRegime(4.0).draw(hcl_harmonic, 4, generator=generator)
+        propagator = Propagator.begin(reference_dynamics(hcl_harmonic), *states)
         run = propagator.advance(400)
         axes = self.make().frame(run.positions, run.velocities_before).axes
         torch.testing.assert_close(

@@ -22,7 +22,7 @@ from mlmd.observables import (
     power_spectrum,
     vacf,
 )
-from mlmd.propagation import reference_propagator
+from mlmd.propagation import Propagator, reference_dynamics
 from mlmd.state import Trajectory
 
 
@@ -31,8 +31,7 @@ def runs(hcl_morse, hcl_harmonic, rotating_states):
     """A harmonic bond that is shaken, against a Morse bond: every score is far from zero."""
 
     def propagate(system, n_replicas):
-        propagator = reference_propagator(system)
-        propagator.start(*rotating_states(hcl_morse, n_replicas))
+        propagator = Propagator.begin(reference_dynamics(system), *rotating_states(hcl_morse, n_replicas))
         return propagator.advance(700)
 
     run = propagate(hcl_harmonic, 5)

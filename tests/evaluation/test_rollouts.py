@@ -7,7 +7,7 @@ import torch
 import mlmd.evaluation.rollouts as rollouts_module
 from mlmd.errors import ConfigError
 from mlmd.evaluation.rollouts import RolloutPlan, reference_rollout, run_rollouts
-from mlmd.propagation import Burst, EnergyAnchor, Injection, Periodic, Propagator
+from mlmd.propagation import Burst, Dynamics, EnergyAnchor, Injection, Periodic, Propagator
 
 N_STEPS, START = 240, 20
 INJECTIONS = {
@@ -90,14 +90,15 @@ def test_one_schedule_leaves_no_trace_in_the_next(exact, hcl_harmonic, rotating_
         rollouts(exact, hcl_harmonic, initial, injections={name: INJECTIONS[name]})
         assert frames[name] is not together[name]
         assert torch.equal(frames[name].positions, together[name].positions)
-    assert INJECTIONS["anchored"].anchor.state_dict()["n_samples"] == 0, "the plan's own injection is not used up"
+    assert INJECTIONS["anchored"].init().reference.n_samples == 0, "the plan's own injection is not used up"
 
 
 def test_a_rollout_is_what_the_propagator_does(exact, hcl_harmonic, rotating_states, frames):
     initial = rotating_states(hcl_harmonic)
     rollouts(exact, hcl_harmonic, initial)
-    propagator = Propagator(hcl_harmonic, injection=Injection(Periodic(0.05)), predictor=exact, start_step=START)
-    propagator.start(*initial)
+    propagator = Propagator.begin(
+        Dynamics(system=hcl_harmonic, injection=Injection(Periodic(0.05)), predictor=exact, start_step=START), *initial
+    )
     whole = propagator.advance(START + N_STEPS)
     assert torch.equal(whole.positions[:, START:], frames["every_20"].positions)
 

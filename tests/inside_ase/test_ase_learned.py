@@ -8,7 +8,16 @@ from ase.md.verlet import VelocityVerlet
 
 from mlmd.ase import MLMD
 from mlmd.ase.conversion import ASE_EV, AtomsHamiltonian, read_state
-from mlmd.propagation import Adaptive, AutoEngine, Burst, EnergyAnchor, Injection, Periodic, Propagator
+from mlmd.propagation import (
+    Adaptive,
+    AutoEngine,
+    Burst,
+    Dynamics,
+    EnergyAnchor,
+    Injection,
+    Periodic,
+    Propagator,
+)
 
 N_STEPS = 260
 
@@ -36,8 +45,9 @@ class InEVOfASE:
 def propagated(system, predictor, injection, states, n_steps=N_STEPS):
     """The same run by a propagator alone."""
     system = dataclasses.replace(system, hamiltonian=InEVOfASE(system.hamiltonian))
-    propagator = Propagator(system, injection=injection, predictor=predictor, start_step=20)
-    propagator.start(*states)
+    propagator = Propagator.begin(
+        Dynamics(system=system, injection=injection, predictor=predictor, start_step=20), *states
+    )
     return propagator, propagator.advance(n_steps + 1)
 
 

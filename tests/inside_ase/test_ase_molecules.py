@@ -11,7 +11,15 @@ from mlmd.ase import MLMD
 from mlmd.ase.conversion import AtomsHamiltonian, read_state
 from mlmd.ase.predictor import make_system
 from mlmd.errors import PhysicsError
-from mlmd.propagation import EagerEngine, EnergyAnchor, Injection, Periodic, Propagator, reference_propagator
+from mlmd.propagation import (
+    Dynamics,
+    EagerEngine,
+    EnergyAnchor,
+    Injection,
+    Periodic,
+    Propagator,
+    reference_dynamics,
+)
 
 
 def followed(dynamics, n_steps):
@@ -32,8 +40,7 @@ def test_more_than_two_atoms(make_predictor):
 
     atoms, other = make(), make()
     reference = make_system(other, None, dt_fs=0.5, hamiltonian=AtomsHamiltonian(other))
-    propagator = reference_propagator(reference)
-    propagator.start(*read_state(atoms))
+    propagator = Propagator.begin(reference_dynamics(reference), *read_state(atoms))
     known = propagator.advance(100)
     predictor = make_predictor(
         known,
@@ -44,8 +51,10 @@ def test_more_than_two_atoms(make_predictor):
         symbols=reference.symbols,
         masses_u=reference.masses_u,
     )
-    propagator = Propagator(reference, injection=Injection(Periodic(0.2)), predictor=predictor, start_step=20)
-    propagator.start(*read_state(atoms))
+    propagator = Propagator.begin(
+        Dynamics(system=reference, injection=Injection(Periodic(0.2)), predictor=predictor, start_step=20),
+        *read_state(atoms),
+    )
     expected = propagator.advance(151).positions[0].numpy()
     dynamics = MLMD(atoms, 0.5 * units.fs, predictor, injection=0.2, start_step=20, engine=EagerEngine())
     assert np.array_equal(followed(dynamics, 150), expected)
@@ -62,8 +71,7 @@ def make_molecule(make_predictor, make_calculator):
         atoms = Atoms(system.symbols, positions.numpy(), masses=system.masses_u)
         atoms.set_velocities(velocities.numpy() / units.fs)
         atoms.calc = make_calculator(system.hamiltonian)
-        reference = reference_propagator(system)
-        reference.start(positions[None], velocities[None])
+        reference = Propagator.begin(reference_dynamics(system), positions[None], velocities[None])
         of_molecule = {"reference_A": system.equilibrium_A, "modes": system.modes.vectors, "dt_fs": DT_FS}
         predictor = make_predictor(
             reference.advance(400),

@@ -16,7 +16,7 @@ import pytest
 import torch
 from cli.running import ROOT
 
-from mlmd.propagation import EagerEngine, reference_propagator
+from mlmd.propagation import EagerEngine, Propagator, reference_dynamics
 
 FOLDER = ROOT / "experiments" / "speed"
 TIMES = {"median_us", "lower_quartile_us", "upper_quartile_us", "min_us", "max_us", "n_repeats", "samples_us"}
@@ -120,9 +120,7 @@ def test_independent_verlets_agree_with_the_reference(module: Import):
     cases, verlet, hamiltonians = (module(name) for name in ("cases", "verlet", "hamiltonians"))
     system = cases.make_system(cases.Case())
     positions, velocities = cases.draw(cases.Case(), system, 64)
-    propagator = reference_propagator(system)
-    propagator.start(positions, velocities)
-    trajectory = propagator.advance(201)
+    trajectory = Propagator.begin(reference_dynamics(system), positions, velocities).advance(201)
     for propagate in (verlet.numpy_verlet, verlet.compiled_verlet()):
         r, v = propagate(hamiltonians.morse_of(system), positions.numpy(), velocities.numpy(), 200)
         np.testing.assert_allclose(r, trajectory.positions[:, 200].numpy(), atol=1e-10)

@@ -7,7 +7,7 @@ import torch
 from mlmd.hamiltonians import BondConstants, HarmonicBond
 from mlmd.models import PredictorSpec, VelocityPredictor
 from mlmd.on_the_fly import Ledger, OnTheFly, OnTheFlyPlan, RunProgress
-from mlmd.propagation import EnergyAnchor, Injection, Periodic, Propagator
+from mlmd.propagation import Dynamics, EnergyAnchor, Injection, Periodic
 from mlmd.state import Trajectory
 from mlmd.systems import RotatingRegime, System
 
@@ -96,18 +96,20 @@ def bench(hcl_harmonic: System, make_spec: Any) -> Callable[..., tuple[OnTheFly,
         bond = SwitchedBond(hcl_harmonic.hamiltonian.constants, at_call=at_call)
         values = {name: getattr(hcl_harmonic, name) for name in ("name", "symbols", "masses_u", "dt_fs", "period_fs")}
         system = System(hamiltonian=bond, equilibrium_A=hcl_harmonic.equilibrium_A, **values)
-        propagator = Propagator(system, injection=Injection(Periodic(frequency), EnergyAnchor()), predictor=None)
-        surroundings = Bench(make_spec(memory_warmup=8), spoil=spoil)
+        injection = Injection(Periodic(frequency), EnergyAnchor())
+        spec = make_spec(memory_warmup=8)
+        surroundings = Bench(spec, spoil=spoil)
         run = OnTheFly(
-            propagator,
+            Dynamics(system=system, injection=injection, predictor=None),
             OnTheFlyPlan(**(PLAN | plan)),
             surroundings,
             Ledger(began=0.0),
             least_steps=LEAST_STEPS,
             every=every,
+            decomposition=spec.decomposition(),
         )
         generator = torch.Generator().manual_seed(1)
-        propagator.start(*RotatingRegime(4.0, 1.0).draw(system, n_replicas, generator=generator))
+        run.begin(*RotatingRegime(4.0, 1.0).draw(system, n_replicas, generator=generator))
         return run, surroundings
 
     return make

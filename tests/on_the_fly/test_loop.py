@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mlmd.errors import CalculatorError, ConfigError, PhysicsError
-from mlmd.propagation import reference_propagator
+from mlmd.propagation import Propagator, reference_dynamics
 from mlmd.systems import RotatingRegime
 
 
@@ -29,8 +29,7 @@ def test_it_takes_over_and_follows_the_reference(bench):
     assert run.standing.phase == "learned"
     assert run.standing.takeover_step == 120
     assert run.standing.n_fallbacks == 0
-    reference = reference_propagator(run.propagator.system)
-    reference.start(*initial(run, 2))
+    reference = Propagator.begin(reference_dynamics(run.propagator.system), *initial(run, 2))
     expected, got = reference.advance(1000), around.trajectory()
     assert torch.equal(got.steps, expected.steps)
     torch.testing.assert_close(got.positions[:, :120], expected.positions[:, :120], rtol=0, atol=0)
@@ -139,7 +138,7 @@ def test_resumed_it_is_the_uninterrupted_run(bench, at_save, monkeypatch):
     other.trained, other.frames = dict(around.trained), around.frames[:n_kept]
     bond = resumed.propagator.system.hamiltonian
     bond.at_call = 140
-    resumed.load_state_dict(state)
+    resumed.restore(state)
     bond.n_calls = resumed.n_force_calls
     resumed.run(1500)
     ours, theirs = other.trajectory(), around.trajectory()

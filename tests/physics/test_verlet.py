@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mlmd.hamiltonians import HarmonicBond, MorseBond
-from mlmd.propagation import reference_propagator
+from mlmd.propagation import Propagator, reference_dynamics
 from mlmd.systems import RotatingRegime, ThermalRegime, VibratingRegime, diatomic
 
 A = 9.648533212e-3  # A/fs^2 of 1 u under 1 eV/A
@@ -26,8 +26,7 @@ def states(molecule, regime, n_replicas=3):
 
 
 def run(molecule, positions, velocities, n_steps):
-    propagator = reference_propagator(molecule)
-    propagator.start(positions, velocities)
+    propagator = Propagator.begin(reference_dynamics(molecule), positions, velocities)
     return propagator.advance(n_steps)
 
 

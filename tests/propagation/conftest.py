@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mlmd.models import VelocityPredictor
-from mlmd.propagation import Injection, Periodic, Propagator
+from mlmd.propagation import Dynamics, Injection, Periodic, Propagator
 from mlmd.systems import System
 from mlmd.units import ACCELERATION
 
@@ -59,8 +59,10 @@ def propagate(rotating_states: Any) -> Callable[..., Any]:
         **options: Any,
     ) -> Any:
         injection = Injection(schedule or Periodic(0.0), anchor)
-        propagator = Propagator(system, injection=injection, predictor=predictor, start_step=start_step, **options)
-        propagator.start(*(states or rotating_states(system)))
+        propagator = Propagator.begin(
+            Dynamics(system=system, injection=injection, predictor=predictor, start_step=start_step, **options),
+            *(states or rotating_states(system)),
+        )
         return propagator, propagator.advance(n_steps)
 
     return run

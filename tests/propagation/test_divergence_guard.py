@@ -5,7 +5,7 @@ import torch
 from contracts.molecules import WATER
 
 from mlmd.errors import ConfigError
-from mlmd.propagation import DivergenceGuard, Periodic
+from mlmd.propagation import DivergenceCheck, DivergenceGuard, Periodic
 from mlmd.state import MDState
 
 # A bond that leaves for ever: stretched, and fast enough to climb what is left of the well.
@@ -32,8 +32,8 @@ def test_a_diverged_replica_is_taken_out_and_the_others_go_on(hcl_morse, mimic, 
         options = {"schedule": Periodic(0.1)}
         _, expected = propagate(hcl_morse, predictor, 80, states=sound, **options)
         propagator, run = propagate(hcl_morse, predictor, 80, states=broken, guard=guard, **options)
-        assert set(guard.diverged_at) == {BAD}
-        step = guard.diverged_at[BAD]
+        assert set(propagator.diverged_at) == {BAD}
+        step = propagator.diverged_at[BAD]
         assert step % 10 == 0
         lengths = (run.positions[BAD, :, 1] - run.positions[BAD, :, 0]).norm(dim=-1)
         # Beyond four bond lengths between the last check and the one that found it.
@@ -51,9 +51,9 @@ def test_a_diverged_replica_is_taken_out_and_the_others_go_on(hcl_morse, mimic, 
 def test_a_sound_run_is_never_touched(hcl_morse, mimic, propagate, states):
     _, sound = states
     guard = DivergenceGuard(check_every=7)
-    _, run = propagate(hcl_morse, mimic(hcl_morse), 80, states=sound, schedule=Periodic(0.1), guard=guard)
+    propagator, run = propagate(hcl_morse, mimic(hcl_morse), 80, states=sound, schedule=Periodic(0.1), guard=guard)
     _, expected = propagate(hcl_morse, mimic(hcl_morse), 80, states=sound, schedule=Periodic(0.1))
-    assert guard.diverged_at == {}
+    assert propagator.diverged_at == {}
     assert torch.equal(run.positions, expected.positions)
 
 
@@ -63,49 +63,46 @@ def bonds(hcl, ratios):
 
 
 def test_the_band_is_in_units_of_the_equilibrium_distance(hcl_harmonic):
-    guard = DivergenceGuard(shortest=0.5, longest=2.0)
-    guard.bind(hcl_harmonic, device="cpu")
+    check = DivergenceCheck(DivergenceGuard(shortest=0.5, longest=2.0), hcl_harmonic, device="cpu")
     positions, velocities = bonds(hcl_harmonic, [0.49, 0.51, 1.0, 1.99, 2.01, math.nan, math.inf])
-    checked = guard.check(MDState(300, positions, velocities))
-    assert guard.diverged_at == {0: 300, 4: 300, 5: 300, 6: 300}
+    checked = check(MDState(300, positions, velocities))
+    assert check.diverged_at == {0: 300, 4: 300, 5: 300, 6: 300}
     sound = [1, 2, 3]
     assert torch.equal(checked.positions[sound], positions[sound])
     assert torch.equal(checked.velocities[sound], velocities[sound])
     assert checked.step == 300
-    for replica in guard.diverged_at:
+    for replica in check.diverged_at:
         assert bool(checked.positions[replica].isnan().all())
         assert bool(checked.velocities[replica].isnan().all())
 
 
 def test_a_molecule_is_taken_out_for_any_of_its_distances():
-    system, guard = WATER.system(), DivergenceGuard()
-    guard.bind(system, device="cpu")
+    check = DivergenceCheck(DivergenceGuard(), WATER.system(), device="cpu")
     positions, velocities = WATER.states(3)
     broken = positions.clone()
     broken[0, 1] += 5.0 * (positions[0, 1] - positions[0, 0])
     broken[2, 2] = positions[2, 1] + 0.1
-    checked = guard.check(MDState(100, broken, velocities))
-    assert guard.diverged_at == {0: 100, 2: 100}
+    checked = check(MDState(100, broken, velocities))
+    assert check.diverged_at == {0: 100, 2: 100}
     assert torch.equal(checked.positions[1], positions[1])
     assert bool(checked.positions[[0, 2]].isnan().all())
 
 
 def test_a_divergence_is_dated_once(hcl_harmonic):
-    guard = DivergenceGuard()
-    guard.bind(hcl_harmonic, device="cpu")
-    state = guard.check(MDState(100, *bonds(hcl_harmonic, [1.0, 9.0])))
+    check = DivergenceCheck(DivergenceGuard(), hcl_harmonic, device="cpu")
+    state = check(MDState(100, *bonds(hcl_harmonic, [1.0, 9.0])))
     broken = state.positions.clone()
     broken[0] *= 9.0
-    guard.check(MDState(200, broken, state.velocities))
-    assert guard.diverged_at == {1: 100, 0: 200}
+    check(MDState(200, broken, state.velocities))
+    assert check.diverged_at == {1: 100, 0: 200}
 
 
-def test_binding_anew_forgets(hcl_harmonic):
-    guard = DivergenceGuard()
-    guard.bind(hcl_harmonic, device="cpu")
-    guard.check(MDState(100, *bonds(hcl_harmonic, [9.0])))
-    guard.bind(hcl_harmonic, device="cpu")
-    assert guard.diverged_at == {}
+def test_replicas_that_left_the_domain_are_taken_out_too(hcl_harmonic):
+    check = DivergenceCheck(DivergenceGuard(), hcl_harmonic, device="cpu")
+    checked = check(MDState(100, *bonds(hcl_harmonic, [1.0, 1.0, 1.0])), torch.tensor([False, True, False]))
+    assert check.diverged_at == {1: 100}
+    assert bool(checked.positions[1].isnan().all())
+    assert bool(checked.positions[[0, 2]].isfinite().all())
 
 
 @pytest.mark.parametrize(

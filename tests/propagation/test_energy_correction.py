@@ -6,7 +6,16 @@ from contracts.molecules import MOLECULES
 
 from mlmd.decomposition import internal_velocity
 from mlmd.errors import ConfigError
-from mlmd.propagation import EnergyAnchor, HamiltonianKick, Periodic, reference_propagator
+from mlmd.propagation import (
+    EnergyAnchor,
+    EnergyCorrection,
+    EnergyReference,
+    HamiltonianKick,
+    Periodic,
+    Propagator,
+    modified_energy,
+    reference_dynamics,
+)
 from mlmd.state import MDState
 from mlmd.systems import RotatingRegime, ThermalRegime, VibratingRegime
 
@@ -21,21 +30,24 @@ def hcl(request):
 
 @pytest.fixture
 def bound(hcl):
-    anchor = EnergyAnchor()
-    anchor.bind(hcl, device="cpu")
-    return anchor
+    return EnergyCorrection(EnergyAnchor(), hcl, device="cpu")
 
 
 def draw(system, regime, n_replicas=6):
     return regime.draw(system, n_replicas, generator=torch.Generator().manual_seed(3))
 
 
-def modified_energies(system, anchor, run):
+def modified_energies(system, run):
     """H~ of every frame from the fourth on, [replica, time - 3]."""
     potential = system.hamiltonian.energy_and_forces(run.positions)[0]
     return torch.stack(
         [
-            anchor.modified_energy(run.velocities[:, n], potential[:, n], [run.kicks[:, n - back] for back in range(4)])
+            modified_energy(
+                run.velocities[:, n],
+                potential[:, n],
+                [run.kicks[:, n - back] for back in range(4)],
+                system.masses()[:, None] / A,
+            )
             for n in range(3, len(run))
         ],
         dim=1,
@@ -44,18 +56,16 @@ def modified_energies(system, anchor, run):
 
 @pytest.mark.parametrize("regime", REGIMES)
 def test_verlet_keeps_the_modified_energy_where_it_does_not_keep_h(hcl, bound, total_energy, regime):
-    propagator = reference_propagator(hcl)
-    propagator.start(*draw(hcl, regime))
+    propagator = Propagator.begin(reference_dynamics(hcl), *draw(hcl, regime))
     run = propagator.advance(400)
-    modified, plain = modified_energies(hcl, bound, run), total_energy(hcl, run)[:, 3:]
+    modified, plain = modified_energies(hcl, run), total_energy(hcl, run)[:, 3:]
     assert float((plain.std(dim=1) / modified.std(dim=1)).min()) > 5
     torch.testing.assert_close(modified.mean(dim=1), plain.mean(dim=1), rtol=0.03, atol=0)
 
 
 def test_modified_energy_is_the_written_formula(hcl, bound):
     positions, velocities = draw(hcl, VibratingRegime(4.0))
-    propagator = reference_propagator(hcl)
-    propagator.start(positions, velocities)
+    propagator = Propagator.begin(reference_dynamics(hcl), positions, velocities)
     run = propagator.advance(60)
     constants = hcl.hamiltonian.constants
     mass_1, mass_2 = hcl.masses_u
@@ -76,7 +86,7 @@ def test_modified_energy_is_the_written_formula(hcl, bound):
     expected = 0.5 * mu * rate**2 / A + potential + terms
     # The backward difference of the kicks is good to third order: 3 % of the terms here.
     atol = 0.04 * float(terms.abs().max())
-    torch.testing.assert_close(modified_energies(hcl, bound, run), expected[:, 3:], rtol=0, atol=atol)
+    torch.testing.assert_close(modified_energies(hcl, run), expected[:, 3:], rtol=0, atol=atol)
 
 
 def corrected(system, anchor, positions, velocities, excess):
@@ -86,8 +96,8 @@ def corrected(system, anchor, positions, velocities, excess):
     state = MDState(0, positions, velocities - 0.5 * kick)
     # Equal kicks have no difference, so H~ here lacks the curvature, on both sides alike.
     kicks = [kick] * 4
-    anchor.sample(MDState(0, positions, velocities - 0.5 * kick), source.energy - excess, kicks)
-    return anchor.correction(state, source.energy, kicks), source.energy
+    reference = EnergyReference(anchor.energy(state, source.energy - excess, kicks), 1)
+    return anchor.correction(state, source.energy, kicks, reference), source.energy
 
 
 def parts(system, positions, velocities):
@@ -128,8 +138,7 @@ def test_the_correction_leaves_the_momenta_alone(hcl, bound):
 
 @pytest.mark.parametrize(("excess_eV", "share_left"), [(10.0, 0.7), (-10.0, 1.3)])
 def test_a_large_excess_is_taken_in_bounded_portions(hcl, excess_eV, share_left):
-    anchor = EnergyAnchor(largest_change=0.3)
-    anchor.bind(hcl, device="cpu")
+    anchor = EnergyCorrection(EnergyAnchor(largest_change=0.3), hcl, device="cpu")
     positions, velocities = draw(hcl, RotatingRegime(4.0, 2.0), n_replicas=50)
     correction, _ = corrected(hcl, anchor, positions, velocities, excess_eV)
     kinetic, _ = parts(hcl, positions, velocities)
@@ -146,14 +155,13 @@ def test_a_bond_at_rest_gets_a_finite_correction(hcl, bound, excess_eV, stretch)
     source = HamiltonianKick(hcl)
     kick = source.kick(MDState(0, positions, torch.zeros_like(positions)))
     state = MDState(0, positions, -0.5 * kick)
-    bound.sample(state, source.energy - excess_eV, [kick] * 4)
-    assert torch.equal(bound.correction(state, source.energy, [kick] * 4), torch.zeros_like(positions))
+    reference = EnergyReference(bound.energy(state, source.energy - excess_eV, [kick] * 4), 1)
+    assert torch.equal(bound.correction(state, source.energy, [kick] * 4, reference), torch.zeros_like(positions))
 
 
 def test_a_lost_replica_does_not_touch_the_others(hcl, bound):
     positions, velocities = draw(hcl, RotatingRegime(4.0, 2.0))
     expected, _ = corrected(hcl, bound, positions, velocities, 0.004)
-    bound.bind(hcl, device="cpu")
     broken = positions.clone()
     broken[2] = math.nan
     correction, _ = corrected(hcl, bound, broken, velocities, 0.004)
@@ -175,15 +183,13 @@ def test_a_planted_energy_error_is_put_right(hcl, make_oracle, propagate, rotati
         axis = torch.nn.functional.normalize(positions[:, 1] - positions[:, 0], dim=-1)
         radial = ((velocities[:, 1] - velocities[:, 0]) * axis).sum(dim=-1, keepdim=True)
         values["velocities"] = velocities + (gain - 1) * shares * (radial * axis).unsqueeze(1)
-        propagator.load_state_dict(values)
+        propagator = Propagator.restore(propagator.dynamics, values)
         return before, propagator.advance(400)
 
-    ruler = EnergyAnchor()
-    ruler.bind(hcl, device="cpu")
     before, loose = plant_and_run(None)
     _, anchored = plant_and_run(EnergyAnchor())
-    target = modified_energies(hcl, ruler, before.frames(0, 20)).mean(dim=1, keepdim=True)
-    errors = [modified_energies(hcl, ruler, run)[:, -100:] / target - 1 for run in (loose, anchored)]
+    target = modified_energies(hcl, before.frames(0, 20)).mean(dim=1, keepdim=True)
+    errors = [modified_energies(hcl, run)[:, -100:] / target - 1 for run in (loose, anchored)]
     planted, mended = (error.abs().median(dim=1).values for error in errors)
     # Where the bond was near its turning point there was no velocity to scale.
     hit = planted > 0.03
@@ -213,14 +219,11 @@ def test_the_anchor_costs_no_force_call(hcl_morse, mimic, propagate):
 
 
 def test_a_reference_is_the_mean_over_the_steps_before_ml(hcl, make_oracle, propagate, reference):
-    anchor = EnergyAnchor()
-    propagate(hcl, make_oracle(hcl), 30, anchor=anchor)
-    run = reference(hcl, 20)
-    stored = anchor.state_dict()
-    assert stored["n_samples"] == 17
-    torch.testing.assert_close(stored["sum"] / 17, modified_energies(hcl, anchor, run).mean(dim=1))
-    anchor.bind(hcl, device="cpu")
-    assert anchor.state_dict() == {"sum": None, "n_samples": 0}
+    propagator, _ = propagate(hcl, make_oracle(hcl), 30, anchor=EnergyAnchor())
+    run, found = reference(hcl, 20), propagator.injected.reference
+    assert found.n_samples == 17
+    torch.testing.assert_close(found.mean, modified_energies(hcl, run).mean(dim=1))
+    assert propagator.dynamics.injection.init().reference == EnergyReference(None, 0)
 
 
 @pytest.fixture(params=["H2O", "H2O2", "CO2"])
@@ -230,8 +233,8 @@ def molecule(request):
 
 @pytest.mark.parametrize("excess_eV", [0.004, -0.004])
 def test_of_many_atoms_the_internal_velocity_gives_the_energy(molecule, excess_eV):
-    system, anchor = molecule.system(), EnergyAnchor()
-    anchor.bind(system, device="cpu")
+    system = molecule.system()
+    anchor = EnergyCorrection(EnergyAnchor(), system, device="cpu")
     positions, velocities = molecule.states(20)
     correction, _ = corrected(system, anchor, positions, velocities, excess_eV)
     masses = molecule.masses
@@ -248,52 +251,31 @@ def test_of_many_atoms_the_internal_velocity_gives_the_energy(molecule, excess_e
         assert float(momentum.sum(dim=-2).abs().max()) < 1e-12
 
 
-def test_the_last_excess_is_in_units_of_the_vibration(molecule):
-    system, anchor = molecule.system(), EnergyAnchor()
-    anchor.bind(system, device="cpu")
-    assert anchor.last_excess is anchor.reference is None
-    positions, velocities = molecule.states(4)
-    _, potential = corrected(system, anchor, positions, velocities, 0.01)
-    internal = internal_velocity(positions, velocities, molecule.masses)
-    vibrational = potential + (0.5 * molecule.masses * internal.square()).sum(dim=(-2, -1)) / A
-    torch.testing.assert_close(anchor.last_excess, 0.01 / vibrational)
-    torch.testing.assert_close(anchor.reference, anchor.state_dict()["sum"])
-
-
 def test_a_planted_error_of_many_atoms_is_put_right(molecule):
     """The vibration is 20 % too fast when ML takes over; its kicks are true but for that."""
     system = molecule.system()
 
-    def errors(anchor):
-        ruler = EnergyAnchor()
-        ruler.bind(system, device="cpu")
-        propagator = reference_propagator(system)
-        propagator.injection.anchor = anchor
-        propagator.start(*molecule.states(6))
-        run = propagator.advance(30)
-        target = modified_energies(system, ruler, run).mean(dim=1, keepdim=True)
-        values = propagator.state_dict()
-        internal = internal_velocity(values["positions"], values["velocities"], molecule.masses)
-        values["velocities"] = values["velocities"] + 0.2 * internal
-        state, past = MDState(30, values["positions"], values["velocities"]), values["past_kicks"]
-        true, found = HamiltonianKick(system), []
-        if anchor is not None:
-            anchor.load_state_dict({"sum": target.squeeze(1), "n_samples": 1})
+    def errors(correction):
+        run = Propagator.begin(reference_dynamics(system), *molecule.states(6))
+        target = modified_energies(system, run.advance(30)).mean(dim=1)
+        saved = run.state_dict()
+        internal = internal_velocity(saved["positions"], saved["velocities"], molecule.masses)
+        state = MDState(30, saved["positions"], saved["velocities"] + 0.2 * internal)
+        true, past, found = HamiltonianKick(system), saved["past_kicks"], []
         for step in range(60):
             kick = true.kick(state)
             change = kick
-            if anchor is not None and step % 7 == 6:
-                change = kick + anchor.correction(state, true.energy, [kick, *past])
+            if correction is not None and step % 7 == 6:
+                change = kick + correction.correction(state, true.energy, [kick, *past], EnergyReference(target, 1))
             on_step = state.velocities + 0.5 * kick
-            found.append(ruler.modified_energy(on_step, true.energy, [kick, *past]) / target.squeeze(1) - 1)
+            energy = modified_energy(on_step, true.energy, [kick, *past], system.masses()[:, None] / A)
+            found.append(energy / target - 1)
             past = [kick, *past][:3]
             velocities = state.velocities + change
             state = MDState(state.step + 1, state.positions + system.dt_fs * velocities, velocities)
         return torch.stack(found)[-5:].abs().median(dim=0).values
 
-    anchor = EnergyAnchor()
-    anchor.bind(system, device="cpu")
-    loose, anchored = errors(None), errors(anchor)
+    loose, anchored = errors(None), errors(EnergyCorrection(EnergyAnchor(), system, device="cpu"))
     assert float(loose.median()) > 0.05
     assert float(anchored.max()) < 0.02 < float(loose.max())
 

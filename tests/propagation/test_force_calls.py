@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mlmd.hamiltonians import CountedHamiltonian
-from mlmd.propagation import Adaptive, Burst, Periodic, reference_propagator
+from mlmd.propagation import Adaptive, Burst, Periodic, Propagator, reference_dynamics
 
 
 def counted(system):
@@ -50,12 +50,14 @@ def test_force_calls_are_those_of_the_schedule(hcl_morse, mimic, propagate, rota
 
 
 @pytest.mark.parametrize("schedule", [lambda: Periodic(0.1), lambda: Adaptive(tolerance=1.0, shortest=2, longest=16)])
-def test_a_propagator_that_starts_again_forgets_its_first_run(hcl_morse, mimic, propagate, rotating_states, schedule):
+def test_dynamics_that_begin_again_know_nothing_of_the_first_run(
+    hcl_morse, mimic, propagate, rotating_states, schedule
+):
     predictor = mimic(hcl_morse)
     propagator, first = propagate(hcl_morse, predictor, 80, schedule=schedule())
     n_calls = propagator.n_force_calls
     assert n_calls > 0
-    propagator.start(*rotating_states(hcl_morse))
+    propagator = Propagator.begin(propagator.dynamics, *rotating_states(hcl_morse))
     assert propagator.n_force_calls == 0
     again = propagator.advance(80)
     for name in ("steps", "positions", "velocities", "kicks"):
@@ -64,9 +66,9 @@ def test_a_propagator_that_starts_again_forgets_its_first_run(hcl_morse, mimic, 
 
 
 def test_a_reference_that_starts_again_counts_anew(hcl_morse, rotating_states):
-    propagator = reference_propagator(hcl_morse)
+    dynamics = reference_dynamics(hcl_morse)
     for _ in range(2):
-        propagator.start(*rotating_states(hcl_morse))
+        propagator = Propagator.begin(dynamics, *rotating_states(hcl_morse))
         propagator.advance(10)
         assert propagator.n_force_calls == 10
 
@@ -75,7 +77,7 @@ def test_adaptive_injection_follows_the_quality_of_the_predictor(hcl_morse, make
     def intervals(wrong):
         schedule = Adaptive(tolerance=0.02, shortest=4, longest=64)
         propagator, _ = propagate(hcl_morse, make_oracle(hcl_morse, wrong=wrong), 1020, schedule=schedule)
-        return schedule.interval, propagator.n_force_calls
+        return propagator.injected.schedule.interval, propagator.n_force_calls
 
     assert intervals(1.0) == (64, 18)  # at steps 3, 11, 27, 59 and every 64th from there: 4 + floor((999 - 59) / 64)
     interval, n_calls = intervals(3.0)
@@ -87,10 +89,11 @@ def test_disagreement_is_the_median_over_replicas(hcl_morse, make_oracle, propag
     heard = []
 
     class Listener(Periodic):
-        listens = True
+        adapts = True
 
-        def hear(self, step, disagreement):
+        def adapted(self, step, disagreement):
             heard.append((step, disagreement))
+            return self
 
     states = rotating_states(hcl_morse, 5)
     _, run = propagate(hcl_morse, make_oracle(hcl_morse, wrong=1.1), 81, schedule=Listener(0.05), states=states)

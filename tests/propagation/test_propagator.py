@@ -8,12 +8,13 @@ from mlmd.errors import ConfigError, MismatchError
 from mlmd.propagation import (
     Adaptive,
     Burst,
+    Dynamics,
     EnergyAnchor,
     HamiltonianKick,
     Injection,
     Periodic,
     Propagator,
-    reference_propagator,
+    reference_dynamics,
 )
 from mlmd.state import MDState
 from mlmd.units import ACCELERATION
@@ -70,8 +71,7 @@ def same(ours, theirs, atol=0.0):
 
 def test_reference_is_velocity_verlet(hcl, rotating_states):
     positions, velocities = rotating_states(hcl)
-    propagator = reference_propagator(hcl)
-    propagator.start(positions, velocities)
+    propagator = Propagator.begin(reference_dynamics(hcl), positions, velocities)
     trajectory = propagator.advance(300)
     expected_positions, expected_velocities = numpy_verlet(hcl, positions, velocities, 300)
     torch.testing.assert_close(trajectory.positions, expected_positions, rtol=0, atol=1e-11)
@@ -119,8 +119,7 @@ def test_the_linear_shortcut_alone_propagates_a_harmonic_bond(
     predictor = make_predictor(reference(hcl_harmonic, 100), target=target, says=0.0)
     states = rotating_states(hcl_harmonic, 5, seed=9)
     _, trajectory = propagate(hcl_harmonic, predictor, 400, states=states)
-    expected = reference_propagator(hcl_harmonic)
-    expected.start(*states)
+    expected = Propagator.begin(reference_dynamics(hcl_harmonic), *states)
     same(trajectory, expected.advance(400), atol=1e-9)
 
 
@@ -236,12 +235,24 @@ def test_another_system_is_refused(hcl_harmonic, mimic):
     predictor = mimic(hcl_harmonic)
     coarse = dataclasses.replace(hcl_harmonic, dt_fs=0.6)
     with pytest.raises(MismatchError, match=r"has learned dt_fs = 0\.5, the system asks for 0\.6"):
-        Propagator(coarse, injection=Injection(Periodic(0.1)), predictor=predictor, start_step=20)
+        Dynamics(system=coarse, injection=Injection(Periodic(0.1)), predictor=predictor, start_step=20)
 
 
-def test_a_propagator_without_a_state_says_so(hcl_harmonic):
-    with pytest.raises(ConfigError, match=r"call start\(positions, velocities\)"):
-        reference_propagator(hcl_harmonic).advance(1)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x[:, :1], "positions of HCl have the shape (3, 1, 3); expected [replica, 2, 3]"),
+        (lambda x: x[0], "positions of HCl have the shape (2, 3); expected [replica, 2, 3]"),
+        (lambda x: x.float(), "positions of HCl are torch.float32; expected torch.float64"),
+    ],
+)
+def test_a_state_that_is_not_one_of_the_system_is_refused(hcl_harmonic, rotating_states, change, words):
+    positions, velocities = rotating_states(hcl_harmonic, 3)
+    with pytest.raises(MismatchError) as error:
+        Propagator.begin(reference_dynamics(hcl_harmonic), change(positions), velocities)
+    assert str(error.value) == words
+    with pytest.raises(MismatchError, match="velocities of HCl have the shape"):
+        Propagator.begin(reference_dynamics(hcl_harmonic), positions, velocities[:2])
 
 
 def test_hamiltonian_kick_is_dt_f_over_m(hcl, rotating_states):

@@ -1,3 +1,6 @@
+import copy
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -5,11 +8,12 @@ from mlmd.propagation import (
     Adaptive,
     Burst,
     DivergenceGuard,
+    Dynamics,
     EnergyAnchor,
     Injection,
     Periodic,
     Propagator,
-    reference_propagator,
+    reference_dynamics,
 )
 
 N_STEPS, START_STEP = 130, 20
@@ -56,17 +60,14 @@ def build(hcl_morse, mimic, states):
         variant, schedule, anchor = SCENARIOS[scenario]
         guard = DivergenceGuard(check_every=15)
         if variant is None:
-            propagator = reference_propagator(hcl_morse)
-            propagator.guard = guard
-        else:
-            propagator = Propagator(
-                hcl_morse,
-                injection=Injection(schedule(), None if anchor is None else anchor()),
-                predictor=mimic(hcl_morse, **variant),
-                start_step=START_STEP,
-                guard=guard,
-            )
-        return propagator
+            return replace(reference_dynamics(hcl_morse), guard=guard)
+        return Dynamics(
+            system=hcl_morse,
+            injection=Injection(schedule(), None if anchor is None else anchor()),
+            predictor=mimic(hcl_morse, **variant),
+            start_step=START_STEP,
+            guard=guard,
+        )
 
     return make
 
@@ -90,48 +91,78 @@ def assert_same(ours, theirs):
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_run_that_was_stopped_is_the_run_that_was_not(build, states, scenario, tmp_path):
-    whole = build(scenario)
-    whole.start(*states)
+    whole = Propagator.begin(build(scenario), *states)
     expected = whole.advance(N_STEPS)
-    assert whole.guard.diverged_at  # a restart keeps what it knows of lost replicas
+    assert whole.diverged_at  # a restart keeps what it knows of lost replicas
     # At the start, inside the warm-up, at and beside its end, in a learned stretch, after the divergence.
     for stop in (0, 2, 13, 19, 20, 21, 47, 61, 118):
-        first = build(scenario)
-        first.start(*states)
+        first = Propagator.begin(build(scenario), *states)
         first.advance(stop)
         torch.save(first.state_dict(), tmp_path / "restart")
         first.advance(7)  # what the first run does after writing must not reach into what it has written
-        second = build(scenario)
-        second.start(*(torch.zeros_like(tensor) + torch.tensor([[1.0], [2.0]]) for tensor in states))
-        second.load_state_dict(torch.load(tmp_path / "restart", weights_only=True))
+        second = Propagator.restore(build(scenario), torch.load(tmp_path / "restart", weights_only=True))
         rest = second.advance(N_STEPS - stop)
         for name in ("steps", "positions", "velocities", "kicks"):
             whole_values = getattr(expected, name)
             assert_same(getattr(rest, name), whole_values[stop:] if name == "steps" else whole_values[:, stop:])
         assert_same(second.state_dict(), whole.state_dict())
         assert second.n_force_calls == whole.n_force_calls
-        assert second.guard.diverged_at == whole.guard.diverged_at
+        assert second.diverged_at == whole.diverged_at
 
 
 @pytest.mark.parametrize("scenario", ["carried", "adaptive-anchored-window"])
 def test_a_state_dict_in_memory_does_not_change_while_the_run_goes_on(build, states, scenario):
-    propagator = build(scenario)
-    propagator.start(*states)
+    propagator = Propagator.begin(build(scenario), *states)
     propagator.advance(40)
     kept = propagator.state_dict()
     rest = propagator.advance(50)
-    again = build(scenario)
-    again.start(*states)
-    again.load_state_dict(kept)
+    again = Propagator.restore(build(scenario), kept)
     assert_same(again.advance(50).positions, rest.positions)
 
 
 def test_scenarios_inject(build, states):
     """What is restarted above has something to restart: injections, and intervals that change."""
     for scenario in ("burst", "adaptive", "adaptive-anchored-window"):
-        propagator = build(scenario)
-        propagator.start(*states)
+        propagator = Propagator.begin(build(scenario), *states)
         propagator.advance(N_STEPS)
         assert propagator.n_force_calls > 3
         if scenario != "burst":
-            assert propagator.injection.schedule.interval != 3 or propagator.n_force_calls < 30
+            assert propagator.injected.schedule.interval != 3 or propagator.n_force_calls < 30
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_restoring_makes_no_force_call(build, states, scenario):
+    dynamics = build(scenario)
+    run = Propagator.begin(dynamics, *states)
+    run.advance(33)
+    saved = copy.deepcopy(run.state_dict())
+    calls = []
+    system = replace(hamiltonian_that_tells(dynamics.system, calls))
+    restored = Propagator.restore(replace(dynamics, system=system), saved)
+    assert calls == []
+    assert_same(restored.state_dict(), saved)
+
+
+def hamiltonian_that_tells(system, calls):
+    """The system with a Hamiltonian that notes every call."""
+
+    class Telling:
+        def energy_and_forces(self, positions):
+            calls.append(positions)
+            return system.hamiltonian.energy_and_forces(positions)
+
+    return replace(system, hamiltonian=Telling())
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_run_leaves_its_dynamics_as_they_were(build, states, scenario):
+    """Two runs that begin with the same dynamics are the same, also when one has gone far before the other begins."""
+    dynamics = build(scenario)
+    schedule = dict(vars(dynamics.injection.schedule))
+    first = Propagator.begin(dynamics, *states).advance(N_STEPS)
+    second = Propagator.begin(dynamics, *states)
+    assert second.diverged_at == {}
+    assert_same(second.advance(N_STEPS).positions, first.positions)
+    assert vars(dynamics.injection.schedule) == schedule
+    with pytest.raises(AttributeError):
+        dynamics.injection.anchor = None

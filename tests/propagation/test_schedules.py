@@ -113,9 +113,9 @@ def follow(schedule, disagreements):
         while not schedule.is_hamiltonian(step):
             step += 1
         taken.append(step)
-        schedule.hear(step, disagreement)
+        schedule = schedule.adapted(step, disagreement)
         step += 1
-    return taken
+    return taken, schedule
 
 
 def test_adaptive_doubles_on_agreement_and_halves_on_disagreement():
@@ -123,7 +123,7 @@ def test_adaptive_doubles_on_agreement_and_halves_on_disagreement():
     #            double double keep  halve halve halve (at the least) double
     heard = [0.01, 0.0249, 0.026, 0.11, 5.0, 5.0, 0.0]
     intervals = [4, 8, 16, 16, 8, 4, 4]
-    taken = follow(schedule, heard)
+    taken, schedule = follow(schedule, heard)
     assert taken[0] == 3
     assert gaps(taken) == intervals[1:]
     assert schedule.interval == 8
@@ -132,19 +132,18 @@ def test_adaptive_doubles_on_agreement_and_halves_on_disagreement():
 @pytest.mark.parametrize("disagreement", [0.025, 0.05, 0.1])
 def test_adaptive_keeps_its_interval_between_a_quarter_of_the_tolerance_and_all_of_it(disagreement):
     schedule = Adaptive(tolerance=0.1, shortest=4, longest=1000)
-    schedule.hear(3, 0.0)
-    schedule.hear(11, disagreement)
-    assert schedule.interval == 8
+    assert schedule.adapted(3, 0.0).adapted(11, disagreement).interval == 8
+    assert schedule.interval == 4, "it has not changed itself"
 
 
 def test_adaptive_stays_within_its_bounds():
     schedule = Adaptive(tolerance=0.1, shortest=3, longest=20)
     seen = []
     for step in range(10):
-        schedule.hear(step, 0.0)
+        schedule = schedule.adapted(step, 0.0)
         seen.append(schedule.interval)
     for step in range(10):
-        schedule.hear(step, 1.0)
+        schedule = schedule.adapted(step, 1.0)
         seen.append(schedule.interval)
     assert seen == [6, 12] + [20] * 8 + [10, 5] + [3] * 8
 
@@ -152,19 +151,19 @@ def test_adaptive_stays_within_its_bounds():
 def test_adaptive_takes_what_is_not_a_number_for_disagreement():
     schedule = Adaptive(tolerance=0.1, shortest=2, longest=64)
     for step, expected in enumerate((4, 8, 16)):
-        schedule.hear(step, 0.0)
+        schedule = schedule.adapted(step, 0.0)
         assert schedule.interval == expected
-    schedule.hear(10, math.nan)
+    schedule = schedule.adapted(10, math.nan)
     assert schedule.interval == 8
-    schedule.hear(20, math.inf)
+    schedule = schedule.adapted(20, math.inf)
     assert schedule.interval == 4
     assert schedule.is_hamiltonian(24)
 
 
 def test_adaptive_goes_on_from_its_state():
     first, second = (Adaptive(tolerance=0.1, shortest=2, longest=64) for _ in range(2))
-    first.hear(1, 0.0)
-    second.load_state_dict(first.state_dict())
+    first = first.adapted(1, 0.0)
+    second = second.restored(first.to_dict())
     assert hits(first, 20) == hits(second, 20) == [5]
 
 

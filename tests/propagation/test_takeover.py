@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mlmd.errors import ConfigError, MismatchError
-from mlmd.propagation import EnergyAnchor, Injection, Periodic, Propagator, follow_known
+from mlmd.propagation import Dynamics, EnergyAnchor, Injection, Periodic, Propagator, follow_known
 from mlmd.propagation.engines import EagerEngine
 from mlmd.propagation.kicks import LearnedKick
 from mlmd.state import MDState
@@ -18,9 +18,11 @@ def started(hcl_morse, rotating_states):
 
     def start(*, anchor=None, listener=None):
         injection = Injection(Periodic(0.1), anchor)
-        propagator = Propagator(hcl_morse, injection=injection, predictor=None, listener=listener)
-        propagator.start(*rotating_states(hcl_morse))
-        return propagator
+        return Propagator.begin(
+            Dynamics(system=hcl_morse, injection=injection, predictor=None),
+            *rotating_states(hcl_morse),
+            listener=listener,
+        )
 
     return start
 
@@ -39,12 +41,11 @@ def test_handed_over_it_is_the_run_with_a_start_step(hcl_morse, started, mimic, 
 
 
 def test_an_anchor_works_with_the_reference_that_it_is_given(hcl_morse, started, mimic, propagate):
-    predictor, own = mimic(hcl_morse), EnergyAnchor()
-    _, expected = propagate(hcl_morse, predictor, 200, schedule=Periodic(0.1), anchor=own, start_step=40)
+    predictor, anchor = mimic(hcl_morse), EnergyAnchor()
+    own, expected = propagate(hcl_morse, predictor, 200, schedule=Periodic(0.1), anchor=anchor, start_step=40)
     propagator = started(anchor=EnergyAnchor())
     known = propagator.advance(40)
-    propagator.injection.anchor.load_state_dict(own.state_dict())
-    propagator.hand_over(predictor, known)
+    propagator.hand_over(predictor, known, reference=own.injected.reference)
     torch.testing.assert_close(propagator.advance(160).positions, expected.positions[:, 40:], rtol=0, atol=0)
 
 
@@ -91,9 +92,7 @@ def test_a_restart_of_a_run_that_was_handed_over(hcl_morse, started, mimic):
     first.hand_over(predictor, known)
     first.advance(25)
     saved = copy.deepcopy(first.state_dict())
-    second = started()
-    second.hand_over(predictor, known)
-    second.load_state_dict(saved)
+    second = Propagator.restore(first.dynamics, saved, predictor=predictor)
     torch.testing.assert_close(second.advance(60).positions, first.advance(60).positions, rtol=0, atol=0)
     assert second.n_force_calls == first.n_force_calls
     assert second.start_step == 40

@@ -9,7 +9,7 @@ from contracts.engine import assert_same, roll
 from contracts.molecules import ACETYLENE, CARBON_DIOXIDE, DT_FS, MOLECULES, WATER, Molecule
 
 from mlmd.models import VelocityPredictor
-from mlmd.propagation import AutoEngine, EagerEngine, FrameBuffer, Periodic, reference_propagator
+from mlmd.propagation import AutoEngine, EagerEngine, FrameBuffer, Periodic, Propagator, reference_dynamics
 from mlmd.propagation.engines.cpu import NumbaEngine, has_compiled_form
 from mlmd.propagation.engines.cpu.lanes import LANES
 from mlmd.propagation.engines.cuda.graphs import StaticRollout, plays
@@ -35,8 +35,7 @@ def make_molecular(make_spec: Any) -> Any:
             torch.manual_seed(3)
             predictor = VelocityPredictor(make_spec(**(atoms | geometry | changes)))
             torch.nn.init.normal_(predictor.network.head.weight, std=says)
-        propagator = reference_propagator(system)
-        propagator.start(*molecule.states(3, seed=5))
+        propagator = Propagator.begin(reference_dynamics(system), *molecule.states(3, seed=5))
         features, targets = predictor.training_pairs(propagator.advance(60))
         predictor.scaling.fit(features.flatten(0, 1), targets.flatten(0, 1), noise=noise)
         return predictor.eval()
@@ -89,8 +88,7 @@ def test_the_linear_law_follows_the_harmonic_molecule(molecule: Molecule, make_m
     predictor = make_molecular(molecule, network=False, noise=0.0)
     system, states = molecule.system(), molecule.states(2)
     learned = roll(system, predictor, states, AutoEngine(), n_steps=200, schedule=Periodic(0.0))[1]
-    reference = reference_propagator(system)
-    reference.start(*states)
+    reference = Propagator.begin(reference_dynamics(system), *states)
     true = reference.advance(200)
     torch.testing.assert_close(learned.positions, true.positions, rtol=0.0, atol=1e-6)
     momenta = [

@@ -140,7 +140,7 @@ def test_frames_outside_the_buffer_are_refused(hcl_morse: Any, float_predictor: 
     propagator, _ = roll(hcl_morse, float_predictor(), rotating_states(hcl_morse, 1), NumbaEngine(), n_steps=20)
     buffer = FrameBuffer(propagator.state, first_step=20, n_steps=5)
     with pytest.raises(IndexError, match=r"steps 20 to 26 leave those of the frame buffer, range\(20, 25\)"):
-        propagator.engine.advance(propagator.state, propagator.learned, 6, dt_fs=0.5, frames=buffer)
+        propagator.dynamics.engine.advance(propagator.state, propagator.learned, 6, dt_fs=0.5, frames=buffer)
 
 
 @pytest.mark.parametrize("threads", [0, -2])
