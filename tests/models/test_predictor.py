@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from mlmd.propagation import reference_propagator
+from mlmd.propagation import Propagator, reference_dynamics
 from mlmd.systems import VibratingRegime
 
 COMPONENTS = {"3lab": ("cartesian", "lab"), "3mol": ("cartesian", "molecule"), "D": ("molecular", "lab")}
@@ -193,9 +193,8 @@ def test_a_stored_state_goes_on_as_if_never_stopped(make_predictor, run, memory,
 
 def test_states_without_rotation_give_finite_numbers(make_predictor, hcl_morse):
     generator = torch.Generator().manual_seed(2)
-    propagator = reference_propagator(hcl_morse)
-    propagator.start(*VibratingRegime(4.0).draw(hcl_morse, 3, generator=generator))
-    run = propagator.advance(60)
+    states = VibratingRegime(4.0).draw(hcl_morse, 3, generator=generator)
+    run = Propagator.begin(reference_dynamics(hcl_morse), *states).advance(60)
     for components, frame in COMPONENTS.values():
         predictor = make_predictor(run, components=components, frame=frame)
         assert all(bool(tensor.isfinite().all()) for tensor in predictor.training_pairs(run))

@@ -7,7 +7,7 @@ from lightning import Callback
 from mlmd.data.module import BatchPlan, TrajectoryDataModule
 from mlmd.errors import ConfigError
 from mlmd.models import PredictorSpec, VelocityPredictor
-from mlmd.propagation import reference_propagator
+from mlmd.propagation import Propagator, reference_dynamics
 from mlmd.state import Trajectory
 from mlmd.training import OptimizerPlan, SequenceLoss
 
@@ -134,9 +134,8 @@ def test_a_stretch_must_outlast_the_warm_up(make_module, reference, hcl_morse):
 
 def test_validation_reads_other_trajectories_whole(make_module, hcl_morse, rotating_states):
     def run(seed):
-        propagator = reference_propagator(hcl_morse)
-        propagator.start(*rotating_states(hcl_morse, seed=seed))
-        return propagator.advance(40)
+        states = rotating_states(hcl_morse, seed=seed)
+        return Propagator.begin(reference_dynamics(hcl_morse), *states).advance(40)
 
     splits = {"train": run(1), "val": run(2), "test": run(3)}
     data = TrajectoryDataModule(splits, predictor=make_module().predictor, plan=BatchPlan(16, 4, 3, 0.0), seed=1)
