@@ -16,7 +16,7 @@ train: $(VENV)/.installed
 	$(BIN)/python train.py $(ARGS)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile $(TEST_OPTIONS)
 
 study: $(VENV)/.installed
 	$(BIN)/python -m experiments
