@@ -8,11 +8,13 @@ import json
 
 import pytest
 import torch
+import yaml
 from ase import Atoms, units
 from ase.calculators.morse import MorsePotential
 from cli.running import judged, weights
 
 from mlmd.ase import MLMD
+from mlmd.cli.settings import OnTheFlySettings, SimulateSettings, TrainSettings
 from mlmd.io.load_predictor import load_predictor
 from mlmd.io.migrations import CONFIG_VERSION
 from mlmd.io.run_folder import read_config
@@ -106,6 +108,11 @@ def test_mlmd_inside_ase_continues(old):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_configuration_is_brought_to_the_present_format(name, old):
+@pytest.mark.parametrize("logger", [None, {"wandb": True, "project": "mlmd", "mode": "offline", "group": None}])
+def test_the_settings_of_a_run_are_valid_in_the_present_format(name, logger, old):
+    stored = yaml.safe_load((old / name / "config.yaml").read_text())
+    (old / name / "config.yaml").write_text(yaml.safe_dump(stored if logger is None else stored | {"logger": logger}))
     config = read_config(old / name)
     assert config["format_version"] == CONFIG_VERSION
+    settings = TrainSettings if "rollout" in config else SimulateSettings
+    (OnTheFlySettings if config.get("mode") == "on_the_fly" else settings).from_config(config)
