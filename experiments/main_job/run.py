@@ -1,4 +1,4 @@
-"""Run what is missing of the cases below and write results.csv and the tables of the README beside it.
+"""Run what is missing of the cases below and write results.csv and the tables of README.md and docs/results.md.
 
 python experiments/main_job/run.py            all cases that are missing
 python experiments/main_job/run.py --collect  tables only, from the runs that are there
@@ -100,7 +100,7 @@ def _run(name: str) -> bool:
 
 
 def collect() -> None:
-    """results.csv, and the table between the marks of README.md."""
+    """results.csv, and the tables of the README beside it and of the documentation."""
     results = {}
     for name in CASES:
         path = ROOT / RUNS / name / "metrics.json"
@@ -115,7 +115,8 @@ def collect() -> None:
                 [name, " ".join(CASES[name]), provenance["code"], *(_number(metrics.get(column)) for column in COLUMNS)]
             )
     _fill(HERE / "README.md", _table(results, wide=True))
-    _fill(ROOT / "README.md", _table({name: results[name] for name in results if name.startswith("HCl")}, wide=False))
+    shown = {name: results[name] for name in results if name.startswith("HCl")}
+    _fill(ROOT / "docs/results.md", _table(shown, wide=False))
 
 
 def _fill(path: Path, table: list[str]) -> None:
