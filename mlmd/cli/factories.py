@@ -1,19 +1,18 @@
 """Objects from the settings of a command."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
+from lightning import Callback
 
 from mlmd.cli.instantiate import build
 from mlmd.cli.settings import Component, OnTheFlySettings, TrainSettings
-from mlmd.cli.settings.groups import LearningSettings, LoggerSettings
+from mlmd.cli.settings.groups import LearningSettings
 from mlmd.errors import ConfigError
-from mlmd.io.run_folder import RunFiles
 from mlmd.models import PredictorSpec, VelocityPredictor
 from mlmd.propagation import Injection
-from mlmd.reporting.tracker_tables import RunWords
-from mlmd.reporting.trackers import JobType, Tracker, WandbTracker
 from mlmd.systems import Regime, System
 from mlmd.training import TrainingPlan
 
@@ -72,32 +71,21 @@ def make_training_plan(settings: TrainSettings | OnTheFlySettings, config: Value
         seed=settings.seed,
         resumes=settings.resume is not None,
         config=config,
+        make_callbacks=partial(make_callbacks, settings.callbacks),
     )
 
 
-def make_tracker(
-    logger: LoggerSettings,
-    files: RunFiles,
-    config: Values,
-    *,
-    job_type: JobType,
-    words: RunWords,
-    predictor: VelocityPredictor,
-) -> Tracker:
-    """The experiment tracker of a run; none in the other processes of a distributed run."""
-    if not (logger.wandb and files.is_main):
-        return Tracker()
-    return WandbTracker(
-        files.folder,
-        config,
-        project=logger.project,
-        mode=logger.mode,
-        group=logger.group,
-        job_type=job_type,
-        words=words,
-        predictor=predictor,
-        provenance=files.provenance,
-    )
+def make_callbacks(components: Mapping[str, Component]) -> list[Callback]:
+    """The callbacks of a training beside mlmd's own, made anew for each.
+
+    Raises:
+        ConfigError: what is made is no callback of Lightning.
+    """
+    made = [build(component) for component in components.values()]
+    for component, callback in zip(components.values(), made, strict=True):
+        if not isinstance(callback, Callback):
+            raise ConfigError(f"{component.path} is a {type(callback).__name__}, and no callback of Lightning")
+    return made
 
 
 def check_device(accelerator: str) -> str:

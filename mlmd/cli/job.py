@@ -39,9 +39,9 @@ def job_values(config: DictConfig) -> dict[str, Any]:
     values = resolved(config)
     values["trust"] = trusted_by(values["trust"], own_folders())
     values |= {VERSION_KEY: CONFIG_VERSION, KEY: digest(values)}
-    logger = values.get("logger")
-    if isinstance(logger, dict) and "group" in logger and logger["group"] is None:
-        logger["group"] = chosen_experiment()
+    for node in (values["logger"], *values["logger"].values()):
+        if isinstance(node, dict) and "group" in node and node["group"] is None:
+            node["group"] = chosen_experiment()
     return values
 
 

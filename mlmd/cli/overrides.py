@@ -145,7 +145,9 @@ def _check_sweep(override: Override, *, multirun: bool) -> None:
     if override.is_sweep_override():
         return
     key = _key_of(str(override.input_line))
-    require_extra(key, str(override.value()))
+    value = override.value()
+    for choice in value if isinstance(value, list) else [value]:
+        require_extra(key, str(choice))
     if key == "sweep" and not multirun:
         raise ConfigError(f"{override.input_line} is for sweeps: add --multirun")
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mlmd.cli.factories import Values, check_device, make_regime, make_system, make_tracker
+from mlmd.cli.factories import Values, check_device, make_regime, make_system
 from mlmd.cli.instantiate import build
 from mlmd.cli.on_the_fly import learn_on_the_fly
 from mlmd.cli.resume import resumable, resumed_config
 from mlmd.cli.settings import Component, SimulateSettings
+from mlmd.cli.trackers import make_trackers
 from mlmd.cli.trust import require_trusted
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.errors import DataError
@@ -30,7 +31,7 @@ from mlmd.reporting.run_labels import run_label, run_words, short_name
 from mlmd.reporting.run_page import REPORT_FILE, write_run_page
 from mlmd.reporting.run_report import draw_rollouts, leave_curves
 from mlmd.reporting.style import RunLabel
-from mlmd.reporting.trackers import Tracker
+from mlmd.reporting.trackers import TrackedRun, Tracker
 from mlmd.systems import System
 
 LEFT_BEHIND = ("metrics.json", "curves.json", "replicas.csv", REPORT_FILE, REFERENCE_FILE, "trajectory_*.xyz")
@@ -105,8 +106,8 @@ def simulate(
         resumes=stored is not None,
     )
     initial = draw_initial(system, regime, settings.n_replicas, seed=settings.seed, purpose="simulation")
-    tracking = make_tracker(settings.logger, files, config, job_type="simulate", words=words, predictor=predictor)
-    with resumable("simulate", files.folder), tracking as tracker:
+    tracked = TrackedRun(files.folder, config, "simulate", words, predictor, files.provenance)
+    with resumable("simulate", files.folder), make_trackers(settings.logger, tracked, is_main=True) as tracker:
         metrics = _run(_Job(settings, files, label, dynamics, initial, plan, tracker), began=began)
     title = f"{label.title}, {settings.injection_name}"
     write_run_page(files.folder, title=title, lead=label.caption)

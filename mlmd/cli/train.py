@@ -16,12 +16,12 @@ from mlmd.cli.factories import (
     make_predictor,
     make_regime,
     make_system,
-    make_tracker,
     make_training_plan,
 )
 from mlmd.cli.instantiate import build
 from mlmd.cli.resume import resumable, resumed_config
 from mlmd.cli.settings import TrainSettings
+from mlmd.cli.trackers import make_trackers
 from mlmd.data.external.file_plan import FilePlan
 from mlmd.data.external.user_data import read_user_data
 from mlmd.data.generation import draw_initial, reference_data
@@ -37,6 +37,7 @@ from mlmd.reporting.console import print_summary
 from mlmd.reporting.run_labels import run_label, run_words
 from mlmd.reporting.run_page import write_run_page
 from mlmd.reporting.run_report import draw_training
+from mlmd.reporting.trackers import TrackedRun
 from mlmd.state import Trajectory
 from mlmd.systems import Regime, System
 from mlmd.training import RetrainingPlan, RolloutValidation, TrainingClock, make_module
@@ -97,7 +98,8 @@ def train(config: Values, *, folder: str, overrides: list[str], began: float | N
     data = TrajectoryDataModule(splits, predictor=predictor, plan=plan.batches, seed=settings.seed)
     if is_main:
         say(_what_is_left(predictor))
-    with make_tracker(settings.logger, files, config, job_type="train", words=words, predictor=predictor) as tracker:
+    tracked = TrackedRun(files.folder, config, "train", words, predictor, files.provenance)
+    with make_trackers(settings.logger, tracked, is_main=is_main) as tracker:
         loggers: list[Logger] = [CSVLogger(files.folder, name="csv"), *tracker.loggers]
         clock = TrainingClock(began=began)
         trainer = make_trainer(

@@ -162,6 +162,16 @@ def _config_from_1(values: Content) -> Content:
     return added | values
 
 
+def _config_from_2(values: Content) -> Content:
+    """Trackers by name, each with its class; callbacks."""
+    logger = dict(values["logger"])
+    if logger.pop("wandb", False) is True:
+        options = {name: logger[name] for name in ("project", "mode", "group")}
+        logger["wandb"] = {"_target_": "mlmd.reporting.trackers.WandbTracker", **options}
+    added: Content = {"callbacks": {}} if "trainer" in values else {}
+    return {**added, **values, "logger": logger}
+
+
 def _retarget(node: Any) -> Any:
     if isinstance(node, Mapping):
         return {
@@ -193,7 +203,7 @@ def _restart_from_2(state: Content) -> Content:
     return {"first_energy": None, **state}
 
 
-_CONFIG_STEPS: tuple[Step, ...] = (_config_from_1,)
+_CONFIG_STEPS: tuple[Step, ...] = (_config_from_1, _config_from_2)
 _CHECKPOINT_STEPS: tuple[Step, ...] = (_checkpoint_from_1,)
 _RESTART_STEPS: tuple[Step, ...] = (_restart_from_1, _restart_from_2)
 _ON_THE_FLY_STEPS: tuple[Step, ...] = ()

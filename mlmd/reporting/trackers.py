@@ -1,13 +1,13 @@
-"""Experiment tracking with Weights & Biases, offline unless asked otherwise; nothing here needs a network."""
+"""Experiment trackers: Weights & Biases, any logger of Lightning, or several; nothing here needs a network."""
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from lightning.pytorch.loggers import Logger
 
@@ -34,61 +34,129 @@ MAX_UPLOAD_BYTES = 500 * 10**6
 """A larger trajectory stays where it is: W&B gets its address, not its content."""
 
 
+@dataclass(frozen=True)
+class TrackedRun:
+    """What a tracker is told of a run when it begins.
+
+    Attributes:
+        folder: of the run.
+        config: the resolved configuration.
+        job_type: which command runs.
+        words: what the run is found by.
+        predictor: the one that is trained or used.
+        provenance: versions, machine, command and seed.
+    """
+
+    folder: Path
+    config: Values
+    job_type: JobType
+    words: RunWords
+    predictor: VelocityPredictor
+    provenance: Mapping[str, Any]
+
+
 class Tracker:
-    """No tracker: the csv log and the files of the folder stand alone."""
+    """A tracker that does nothing; the csv log and the files of the folder are written without it.
 
-    loggers: list[Logger]
+    A tracker is used as a context manager, and closed also after an error: otherwise the next job of a multirun would
+    write into it.
 
-    def __init__(self) -> None:
-        self.loggers = []
+    Attributes:
+        loggers: what Lightning logs to.
+    """
+
+    loggers: Sequence[Logger] = ()
 
     def finish(self, files: RunFiles, metrics: Mapping[str, float], curves: RolloutCurves | None) -> None:
         """Take the results."""
 
-    def __enter__(self) -> "Tracker":
-        """Nothing to open."""
+    def close(self, *, failed: bool) -> None:
+        """End the run."""
+
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to close."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(failed=kind is not None)
+
+
+class LoggerTracker(Tracker):
+    """Any logger of Lightning: it takes the curves of the training, the configuration and the final metrics.
+
+    Args:
+        logger: made for this run.
+        run: what is tracked.
+    """
+
+    def __init__(self, logger: Logger, run: TrackedRun) -> None:
+        self.loggers = [logger]
+        logger.log_hyperparams({**flattened(run.config), **asdict(run.words)})
+
+    def finish(self, files: RunFiles, metrics: Mapping[str, float], curves: RolloutCurves | None) -> None:
+        """Log the final metrics; those that are not finite are left out."""
+        for logger in self.loggers:
+            logger.log_metrics({name: value for name, value in metrics.items() if isfinite(value)})
+            logger.save()
+
+    def close(self, *, failed: bool) -> None:
+        """End the run."""
+        for logger in self.loggers:
+            logger.finalize("failed" if failed else "success")
+
+
+class Trackers(Tracker):
+    """Several trackers as one; none where there are none.
+
+    Args:
+        trackers: each is told everything.
+    """
+
+    def __init__(self, trackers: Sequence[Tracker]) -> None:
+        self._trackers = trackers
+        self.loggers = [logger for tracker in trackers for logger in tracker.loggers]
+
+    def finish(self, files: RunFiles, metrics: Mapping[str, float], curves: RolloutCurves | None) -> None:
+        """Take the results."""
+        for tracker in self._trackers:
+            tracker.finish(files, metrics, curves)
+
+    def close(self, *, failed: bool) -> None:
+        """End the run in all of them, also where one fails."""
+        with ExitStack() as stack:
+            for tracker in self._trackers:
+                stack.callback(tracker.close, failed=failed)
+
+
+def flattened(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Nested values by dotted keys.
+
+    >>> flattened({"model": {"hidden_size": 32}, "seed": 1})
+    {'model.hidden_size': 32, 'seed': 1}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flattened(value, f"{path}{key}.") if isinstance(value, Mapping) else {f"{path}{key}": value}
+    return flat
 
 
 class WandbTracker(Tracker):
     """One W&B run in the folder of the run; it is closed on leaving, so every job of a multirun has its own.
 
     Args:
-        folder: the run's folder; the offline run lies in ``folder/wandb``.
-        config: the resolved configuration.
+        run: what is tracked; the offline run lies in its ``folder/wandb``.
         project: project of W&B.
         mode: "offline" or "online".
         group: group of runs in the project.
-        job_type: which command runs.
-        words: what the run is found by.
-        predictor: the one that is trained or used.
-        provenance: kept in the run's configuration and with its artifacts.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        config: Values,
-        *,
-        project: str | None,
-        mode: Literal["offline", "online"] | None,
-        group: str | None,
-        job_type: JobType,
-        words: RunWords,
-        predictor: VelocityPredictor,
-        provenance: Mapping[str, Any],
+        self, run: TrackedRun, *, project: str, mode: Literal["offline", "online"], group: str | None = None
     ) -> None:
-        super().__init__()
         os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
         from lightning.pytorch.loggers import WandbLogger
 
-        self._config, self._job_type, self._words, self._predictor = config, job_type, words, predictor
+        self._tracked, folder, job_type = run, run.folder, run.job_type
         # A simulation may have the folder name of the training run whose predictor it uses; no two runs share an id.
         words_of_name = (*(() if job_type == "train" else (job_type,)), *folder.resolve().parts[-3:])
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words_of_name)).strip("-")
@@ -103,8 +171,8 @@ class WandbTracker(Tracker):
                 mode=mode,
                 group=group,
                 job_type=job_type,
-                tags=words.tags,
-                config=dict(config) | {"provenance": dict(provenance), "labels": asdict(words)},
+                tags=run.words.tags,
+                config=dict(run.config) | {"provenance": dict(run.provenance), "labels": asdict(run.words)},
                 resume="allow" if mode == "online" else None,
             )
         except BaseException:
@@ -122,8 +190,8 @@ class WandbTracker(Tracker):
             f"figures/{path.stem}": wandb.Image(str(path)) for path in sorted(files.figures.glob("*.png"))
         }
         logged["rollout/table"] = _schedule_table(metrics)
-        if self._job_type == "train":
-            row = accuracy_row(self._words, metrics)
+        if self._tracked.job_type == "train":
+            row = accuracy_row(self._tracked.words, metrics)
             logged["test/accuracy_table"] = wandb.Table(columns=list(row), data=[list(row.values())])
         if curves is not None:
             self._log_energies(curves)
@@ -133,14 +201,12 @@ class WandbTracker(Tracker):
         run.log(logged)
         self._log_artifact(files, metrics)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the run, also after an error; otherwise the next job of a multirun would write into it."""
+    def close(self, *, failed: bool) -> None:
+        """Close the W&B run."""
         import wandb
 
         with self._stack:
-            wandb.finish(exit_code=0 if error is None else 1)
+            wandb.finish(exit_code=1 if failed else 0)
 
     def _log_energies(self, curves: RolloutCurves) -> None:
         rows = energy_rows(curves)
@@ -154,13 +220,13 @@ class WandbTracker(Tracker):
     def _log_artifact(self, files: RunFiles, metrics: Mapping[str, float]) -> None:
         import wandb
 
-        is_training = self._job_type == "train"
+        is_training = self._tracked.job_type == "train"
         path = files.folder / ("best.ckpt" if is_training else TRAJECTORY_FILE)
         metadata = self._of_checkpoint(metrics) if is_training else self._of_trajectory()
         artifact = wandb.Artifact(
             f"{self._run.name}-{'predictor' if is_training else 'trajectory'}",
             type="model" if is_training else "trajectory",
-            metadata={**files.provenance, **metadata, "digest": self._config.get("digest")},
+            metadata={**files.provenance, **metadata, "digest": self._tracked.config.get("digest")},
         )
         if path.stat().st_size > MAX_UPLOAD_BYTES:
             artifact.add_reference(path.resolve().as_uri(), name=path.name, checksum=False)
@@ -172,15 +238,19 @@ class WandbTracker(Tracker):
 
     def _of_checkpoint(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         accuracy = "test/velocity_accuracy_percent"
-        return {"spec": self._predictor.spec.to_dict(), accuracy: metrics.get(accuracy), **asdict(self._words)}
+        return {
+            "spec": self._tracked.predictor.spec.to_dict(),
+            accuracy: metrics.get(accuracy),
+            **asdict(self._tracked.words),
+        }
 
     def _of_trajectory(self) -> dict[str, Any]:
         chosen = ("n_steps", "n_replicas", "start_step", "every", "injection_name", "checkpoint")
         return {
             "units": UNITS,
-            "dt_fs": self._predictor.spec.dt_fs,
-            **{name: self._config[name] for name in chosen},
-            **asdict(self._words),
+            "dt_fs": self._tracked.predictor.spec.dt_fs,
+            **{name: self._tracked.config[name] for name in chosen},
+            **asdict(self._tracked.words),
         }
 
 

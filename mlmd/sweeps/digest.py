@@ -34,10 +34,19 @@ def digest(values: Mapping[str, Any]) -> str:
     deciding = {key: value for key, value in values.items() if key not in _WHERE_NOT_WHAT}
     if isinstance(deciding.get("data"), Mapping):
         deciding["data"] = {key: value for key, value in deciding["data"].items() if key != "cache"}
+    if not deciding.get("callbacks"):
+        deciding.pop("callbacks", None)  # as before there were any
+    if isinstance(deciding.get("logger"), Mapping):
+        deciding["logger"] = _trackers(deciding["logger"])
     if deciding.get("checkpoint") is not None:
         deciding["checkpoint"] = _content(Path(str(deciding["checkpoint"])))
     written = json.dumps(deciding, sort_keys=True, default=str)
     return hashlib.sha256(written.encode()).hexdigest()[:_N_DIGITS]
+
+
+def _trackers(logger: Mapping[str, Any]) -> dict[str, Any]:
+    """Trackers and their options, W&B by whether it is one of them: finished jobs of earlier versions count as such."""
+    return {**logger, "wandb": "wandb" in logger}
 
 
 def _content(checkpoint: Path) -> str:

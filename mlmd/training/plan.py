@@ -1,10 +1,11 @@
 """How a predictor is trained, whichever command asks for it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from lightning import Callback
 
 from mlmd.data.module import BatchPlan
 from mlmd.errors import ConfigError
@@ -26,6 +27,7 @@ class TrainingPlan:
         seed: of the run.
         resumes: whether an interrupted training continues from its last checkpoint.
         config: the resolved configuration, stored in every checkpoint.
+        make_callbacks: makes further callbacks, once for each training.
 
     Raises:
         ConfigError: this CPU has no LSTM in the precision that is asked for.
@@ -40,6 +42,7 @@ class TrainingPlan:
     seed: int
     resumes: bool
     config: Mapping[str, Any]
+    make_callbacks: Callable[[], Sequence[Callback]] = tuple
 
     def __post_init__(self) -> None:
         on_cpu = self.trainer["accelerator"] == "cpu"

@@ -55,7 +55,12 @@ def make_trainer(
         every_n_epochs=min(plan.every_n_epochs, arguments["max_epochs"]),
         enable_version_counter=False,
     )
-    callbacks = [*callbacks, best, MovableCheckpoint(folder, "last", enable_version_counter=False)]
+    callbacks = [
+        *callbacks,
+        *plan.make_callbacks(),
+        best,
+        MovableCheckpoint(folder, "last", enable_version_counter=False),
+    ]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=50, leave=False))
     try:

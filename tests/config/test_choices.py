@@ -16,7 +16,7 @@ from cli.running import compose
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
-from mlmd.cli.factories import check_device, make_injections, make_predictor
+from mlmd.cli.factories import check_device, make_callbacks, make_injections, make_predictor
 from mlmd.cli.instantiate import build
 from mlmd.cli.program import CONF
 from mlmd.cli.settings import Component, TrainSettings
@@ -39,7 +39,8 @@ PROMISED = {
     "injection": {"always", "never", "every_100", "every_1000", "every_100_anchored", "burst", "adaptive"},
     "trainer": {"cpu", "gpu", "ddp"},
     "selection": {"loss", "rollout"},
-    "logger": {"csv", "none", "wandb"},
+    "logger": {"csv", "mlflow", "none", "tensorboard", "wandb"},
+    "callbacks": {"early_stopping", "learning_rate_monitor", "none"},
     "loss": {"plain", "relative"},
     "optimizer": {"adam", "soap"},
     "sweep": {"one_job", "two_jobs", "slurm", "optuna"},
@@ -220,9 +221,16 @@ def test_what_else_is_built():
 
 @pytest.mark.parametrize("name", names("logger"))
 def test_loggers(name):
-    values = compose("train", f"logger={name}")["logger"]
-    assert values["wandb"] is (name == "wandb")
-    assert values.get("mode", "offline") == "offline", "nothing leaves the machine unless the user says so"
+    settings = TrainSettings.from_config(compose("train", f"logger={name}")).logger
+    assert list(settings.trackers) == ([] if name in ("csv", "none") else [name])
+    assert settings.mode in (None, "offline"), "nothing leaves the machine unless the user says so"
+
+
+@pytest.mark.parametrize("name", names("callbacks"))
+def test_callbacks(name):
+    callbacks = make_callbacks(TrainSettings.from_config(compose("train", f"callbacks={name}")).callbacks)
+    assert len(callbacks) == (name != "none")
+    assert all(isinstance(callback, lightning.Callback) for callback in callbacks)
 
 
 # Launcher, sweeper and jobs at once of every way to sweep.

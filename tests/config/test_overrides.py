@@ -19,7 +19,7 @@ UNKNOWN = [
     ("train", ["regime.temperature_K=9"], r"regime\.temperature_K: there is no such key"),
     ("train", ["injection=every_100"], r"injection: there is no such key: did you mean 'selection'"),
     ("train", ["hydra.run.dri=x"], r"hydra\.run\.dri: there is no such key: did you mean 'hydra\.run\.dir'"),
-    ("train", ["+foo=1"], r"foo: there is no such key: known: 'data', .*'trainer'"),
+    ("train", ["+foo=1"], r"foo: there is no such key: known: 'callbacks', 'data', .*'trainer'"),
     ("train", ["~hamiltonian"], r"hamiltonian was removed from the configuration, but is needed"),
     ("train", ["system=HCl,HCL"], r"system=HCL: there is no such system"),
     ("simulate", ["injection=every_10"], r"injection=every_10: .*did you mean 'every_100'"),

@@ -34,7 +34,9 @@ def test_the_agent_runs_the_script_with_words_of_hydra():
     assert (ROOT / SWEEP["program"]).is_file()
     assert SWEEP["command"][:4] == ["${env}", "${interpreter}", "${program}", "${args_no_hyphens}"]
     composed = compose("train", *WORDS)
-    assert composed["logger"] == {"wandb": True, "project": "mlmd", "mode": "online", "group": None}
+    options = {"project": "mlmd", "mode": "online", "group": None}
+    tracker = {"_target_": "mlmd.reporting.trackers.WandbTracker", **options}
+    assert composed["logger"] == {**options, "wandb": tracker}
 
 
 @pytest.mark.parametrize("end", [0, -1])
@@ -103,4 +105,4 @@ def test_the_group_decides_no_digest(hydra_config):
 
 
 def test_loggers_without_a_group_are_left_alone(hydra_config):
-    assert job_values(job("logger=csv", "experiment=fast"))["logger"] == {"wandb": False}
+    assert job_values(job("logger=csv", "experiment=fast"))["logger"] == {}

@@ -115,6 +115,8 @@ def test_numbers_do_not_turn_and_kicks_do(molecule, data):
     vectors = data.draw(numbers(len(molecule.symbols), 3, size=0.1))
     moved = motion[0] @ turn.mT + step, motion[1] @ turn.mT + boost
     here, there = vibration.frame(*motion), vibration.frame(*moved)
+    bend = float(here.body[..., :2].norm())
+    assume(not molecule.is_linear or bend > 1e-6)  # of a straight molecule, round-off decides where it bends to
     close = {"rtol": 0, "atol": 1e-11}  # little angular momentum magnifies round-off of the second axis
     torch.testing.assert_close(vibration.encode(there, moved[1]), vibration.encode(here, motion[1]), **close)
     torch.testing.assert_close(vibration.coordinates(there, moved[0]), vibration.coordinates(here, motion[0]), **close)

@@ -23,7 +23,6 @@ Precision = Literal["32-true", "64-true", "bf16-mixed", "16-mixed"]
 class LoggerSettings(Settings):
     """Experiment trackers by name, and the options of Weights & Biases."""
 
-    wandb: bool = Field(default=False, description="whether the run is logged to Weights & Biases")
     project: str | None = Field(default=None, description="project of Weights & Biases, with logger=wandb")
     mode: Literal["offline", "online"] | None = Field(
         default=None, description="offline writes into the run's folder; online uploads at once, with logger=wandb"
@@ -102,3 +101,4 @@ class LearningSettings(Settings):
     optimizer: Component = Field(description="optimizer and learning rate")
     trainer: TrainerSettings = Field(description="arguments of lightning.Trainer")
     selection: SelectionSettings = Field(description="which checkpoint is the best one")
+    callbacks: Mapping[str, Component] = Field(default={}, description="further callbacks of Lightning, by name")

@@ -45,4 +45,3 @@ class TrainSettings(RunSettings, LearningSettings):
     data: DataSettings = Field(description="training data")
     rollout: RolloutSettings = Field(description="rollouts that judge the predictor")
     retraining: Component = Field(description="rounds of fine-tuning on states that the predictor's rollouts visit")
-    callbacks: Mapping[str, Component] = Field(default={}, description="further Lightning callbacks, by name")
