@@ -9,10 +9,15 @@ from mlmd.models import PredictorSpec, VelocityPredictor
 
 
 def load_predictor(path: str | Path) -> VelocityPredictor:
-    """A trained predictor, ready to predict.
+    """Load a trained predictor.
 
     Args:
-        path: a checkpoint file, or the folder of a run, whose best checkpoint is read.
+        path: a checkpoint file, or the folder of a training run, whose best checkpoint is read.
+
+    Returns:
+        The predictor, a PyTorch module on the CPU in evaluation mode. It predicts velocities and their updates in A/fs,
+        with the axes replica, atom and xyz, for the atoms and the time step in its ``spec``: ``symbols``, ``masses_u``
+        (u) and ``dt_fs`` (fs).
 
     Raises:
         DataError: the file cannot be read, or is not a sound checkpoint of this project.
