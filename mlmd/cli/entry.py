@@ -19,6 +19,12 @@ def run(command: str, arguments: Sequence[str] | None = None) -> None:
         arguments: overrides and Hydra's options; those of the process if not given.
     """
     began = time.perf_counter()
+    given = sys.argv[1:] if arguments is None else arguments
+    if {"-h", "--help"} & set(given):
+        from mlmd.cli.help import help_of
+
+        print(help_of(command), end="")
+        return
     import hydra
 
     from mlmd.cli.job import job_values

@@ -110,6 +110,8 @@ def set_environment(threads: int) -> None:
     Raises:
         ConfigError: fewer than one thread.
     """
+    if not isinstance(threads, int):
+        raise ConfigError(f"threads = {threads} must be a whole number")
     if threads < 1:
         raise ConfigError(f"threads = {threads} must be at least 1")
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -14,8 +14,9 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mlmd.cli.cures import check_options, check_trainer_keys, of_unknown_choice, of_unknown_key
 from mlmd.cli.program import CONF
-from mlmd.errors import ConfigError, DataError, nearest
+from mlmd.errors import ConfigError, DataError
 from mlmd.files import require_plain_name, require_writable_folder, unwritable
 from mlmd.sweeps.extras import require_extra
 
@@ -40,8 +41,14 @@ def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = 
             loader = GlobalHydra.instance().config_loader()  # knows the choices that a glob stands for
             overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
         except HydraException as error:
+            without = next((argument for argument in arguments if "=" not in argument and argument[:1] != "~"), None)
+            if without is not None:
+                raise ConfigError(
+                    f"{without}: settings are written KEY=VALUE, without blanks; {config_name}.py --help lists them"
+                ) from error
             raise ConfigError(f"cannot read the command line: {first_line(error)}") from error
         groups = _groups([CONF, *_search_path(overrides)])
+        check_trainer_keys(_key_of(str(override.input_line)) for override in overrides)
         for override in overrides:
             _check_choice(override, groups)
             _check_sweep(override, multirun=multirun)
@@ -49,7 +56,7 @@ def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = 
             chosen = [line for line in combination if _is_choice(line, groups)]
             defaults = _plain(_compose(config_name, chosen))
             for line in combination:
-                _check_key(line, set(defaults), _keys(defaults), groups)
+                _check_key(line, config_name, set(defaults), _keys(defaults), groups)
             config = _compose(config_name, combination, _keys(defaults))
             _check_values(_plain(config), defaults)
             _check_folder(config, multirun=multirun)
@@ -63,7 +70,7 @@ def _compose(config_name: str, overrides: list[str], known: Iterable[str] = ()) 
         if unknown is None:
             raise ConfigError(first_line(error)) from error
         known = set(known) or set(_plain(hydra.compose(config_name, return_hydra_config=True)))
-        raise ConfigError(_no_such_key(unknown[1], known)) from error
+        raise ConfigError(of_unknown_key(unknown[1], known, config_name)) from error
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
@@ -92,6 +99,7 @@ def arranged(arguments: list[str]) -> list[str]:
     >>> arranged(["model=DuR0", "--multirun", "seed=1,2"])
     ['--multirun', 'model=DuR0', 'seed=1,2']
     """
+    check_options(arguments)
     front, others = [], []
     left = iter(arguments)
     for argument in left:
@@ -137,12 +145,17 @@ def _check_choice(override: Override, groups: Mapping[str, set[str]]) -> None:
         for chosen in value if isinstance(value, list) else [value]:  # several overlays, one on the other
             name = "null" if chosen is None else str(chosen)
             if name not in groups[key]:
-                raise ConfigError(f"{key}={name}: there is no such {key}: {nearest(name, groups[key])}")
+                raise ConfigError(of_unknown_choice(key, name, groups[key]))
 
 
 def _check_sweep(override: Override, *, multirun: bool) -> None:
     """Refuse a way to sweep that cannot be had, or that is asked for without a sweep."""
     if override.is_sweep_override():
+        if not multirun:
+            raise ConfigError(
+                f"{override.input_line} gives several values: add --multirun for a job of each, or write "
+                f"'{override.get_key_element()}=[...]' for a list"
+            )
         return
     key = _key_of(str(override.input_line))
     value = override.value()
@@ -157,20 +170,11 @@ def _key_of(line: str) -> str:
     return line.split("=")[0].lstrip("+~").split("@")[0]
 
 
-def _check_key(line: str, top_level: set[str], known: set[str], groups: Iterable[str]) -> None:
+def _check_key(line: str, command: str, top_level: set[str], known: set[str], groups: Iterable[str]) -> None:
     """Refuse an unknown top-level key; keys below a known one are left to composition."""
     key = _key_of(line)
     if not line.startswith("++") and key not in groups and re.split("[./]", key)[0] not in top_level:
-        raise ConfigError(_no_such_key(key, known))
-
-
-def _no_such_key(key: str, known: Iterable[str]) -> str:
-    """The nearest keys; where none is near, those of the top level."""
-    near = [name for name in known if name.startswith("hydra") == key.startswith("hydra")]
-    words = nearest(key, near)
-    if not words.startswith("did you mean"):
-        words = nearest(key, {name.split(".")[0] for name in near})
-    return f"{key}: there is no such key: {words}"
+        raise ConfigError(of_unknown_key(key, known, command))
 
 
 def _check_values(values: Mapping[str, Any], defaults: Mapping[str, Any], path: str = "") -> None:
@@ -216,6 +220,8 @@ def _check_folder(config: DictConfig, *, multirun: bool) -> None:
         folder = Path(config.hydra.sweep.dir if multirun else config.hydra.run.dir)
     except OmegaConfBaseException as error:
         raise ConfigError(first_line(error)) from error
+    if not isinstance(config.resume, str | None):
+        raise ConfigError(f"resume = {config.resume} must be the folder of an interrupted run")
     if config.resume is not None and not (folder / "config.yaml").is_file():
         raise DataError(f"{config.resume} is not the folder of a run: it holds no config.yaml")
     try:

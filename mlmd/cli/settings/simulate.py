@@ -61,7 +61,7 @@ class SimulateSettings(PropagationSettings):
     @classmethod
     def from_config(cls, values: Mapping[str, Any]) -> Self:
         """As the base; a checkpoint that is not given has its own words."""
-        if values.get("checkpoint") is None:
+        if not values.get("checkpoint"):
             raise ConfigError(
                 "checkpoint is missing: give checkpoint=<file, or folder of a training run>, or mode=on_the_fly"
             )
