@@ -137,9 +137,9 @@ def _choice(path: Path, group: str) -> Choice:
 
 
 def _nodes(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The nodes with a class or function of this project, by key."""
+    """The nodes that name a class or function, by key."""
     if isinstance(node, Mapping):
-        if re.match(r"mlmd|hydra_plugins", str(node.get("_target_"))):
+        if "_target_" in node and node["_target_"] != "builtins.dict":
             yield path, node
         for key, value in node.items():
             yield from _nodes(value, f"{path}.{key}" if path else str(key))
@@ -166,16 +166,19 @@ def _tables_of_nodes(choices: Mapping[str, Choice]) -> Iterator[str]:
 
 
 def _argument_rows(path: str, target: str, nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    module, _, name = target.rpartition(".")
-    made = getattr(importlib.import_module(module), name)
-    meanings, parameters = described(made), inspect.signature(made).parameters
+    meanings, parameters = _documented(target)
     for key in dict.fromkeys(key for node in nodes.values() for key in node if not str(key).startswith("_")):
         by_value: dict[str, list[str]] = {}
         for choice, node in nodes.items():
             if key in node and not isinstance(node[key], Mapping):
                 by_value.setdefault(_code(node[key]), []).append(choice)
         kind = parameters[key].annotation if key in parameters else inspect.Parameter.empty
-        yield _row(f"{path}.{key}", _defaults(by_value), _kinds(kind), meanings[key].removesuffix("."))
+        yield _row(
+            f"{path}.{key}",
+            _defaults(by_value),
+            _kinds(kind),
+            meanings.get(key, f"argument of `{target}`").removesuffix("."),
+        )
 
 
 def _defaults(by_value: Mapping[str, list[str]]) -> str:
@@ -185,6 +188,15 @@ def _defaults(by_value: Mapping[str, list[str]]) -> str:
     words = {value: "required" if value == "`???`" else value for value in by_value}
     some = len(by_value) > 1
     return ", ".join(words[value] + (f" ({', '.join(names)})" if some else "") for value, names in by_value.items())
+
+
+def _documented(target: str) -> tuple[dict[str, str], Mapping[str, inspect.Parameter]]:
+    """Meaning and parameters of a class or function of this project; of others only the name is known."""
+    if not re.match(r"mlmd|hydra_plugins", target):
+        return {}, {}
+    module, _, name = target.rpartition(".")
+    made = getattr(importlib.import_module(module), name)
+    return described(made), inspect.signature(made).parameters
 
 
 def described(made: Any) -> dict[str, str]:

@@ -65,3 +65,5 @@ def test_every_key_of_a_choice_is_on_the_page(rows, group, choice):
 def test_every_key_has_a_meaning(rows):
     assert len(rows) > 100
     assert [key for key, meaning in rows.items() if not re.search(r"[a-z]{2}", meaning)] == []
+    foreign = [key for key, meaning in rows.items() if meaning.startswith("argument of")]
+    assert [key for key in foreign if not re.match(r"callbacks|logger|hydra", key)] == []
