@@ -1,5 +1,6 @@
 # make train   sets up .venv if it is missing and trains the default predictor
 # make test    sets up what tests need and runs them
+# make test-gpu  runs the tests that need an NVIDIA GPU, in about a minute
 # make study   runs what is missing of the experiments and rebuilds their tables, figures and page (about two hours)
 # make lint    style, format and types
 # make docs    builds the documentation site into build/site
@@ -10,13 +11,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?= model=3vR0 system=HCl
 
-.PHONY: train test study lint docs clean
+.PHONY: train test test-gpu study lint docs clean
 
 train: $(VENV)/.installed
 	$(BIN)/python train.py $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile $(TEST_OPTIONS)
+
+test-gpu: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n 0 tests/propagation/engines/cuda_cases.py
 
 study: $(VENV)/.installed
 	$(BIN)/python -m experiments

@@ -12,5 +12,11 @@ def variant_name(components: str, target: str, coordinate_frames: int) -> str:
 
     >>> variant_name("cartesian", "velocity", 0)
     '3vR0'
+
+    Components of one's own have the first letter of their class:
+
+    >>> variant_name("my_parts.Internal", "update", 0)
+    'IuR0'
     """
-    return f"{COMPONENTS[components]}{TARGETS[target]}R{coordinate_frames}"
+    letter = COMPONENTS.get(components) or components.rpartition(".")[2][:1].upper()
+    return f"{letter}{TARGETS[target]}R{coordinate_frames}"

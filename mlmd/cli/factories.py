@@ -10,6 +10,7 @@ from lightning import Callback
 from mlmd.cli.instantiate import build
 from mlmd.cli.settings import Component, OnTheFlySettings, TrainSettings
 from mlmd.cli.settings.groups import LearningSettings
+from mlmd.cli.trust import import_modules_of
 from mlmd.errors import ConfigError
 from mlmd.models import PredictorSpec, VelocityPredictor
 from mlmd.propagation import Injection
@@ -38,9 +39,10 @@ def make_injections(components: Mapping[str, Component]) -> dict[str, Injection]
 
 def make_predictor(settings: LearningSettings, system: System) -> VelocityPredictor:
     """An untrained predictor of the configured variant, for the system."""
-    memory = settings.memory
+    memory, model = settings.memory, settings.model
+    import_modules_of((str(model.node.get("components")), memory.kind))
     follows_bond = system.n_atoms == 2
-    spec: PredictorSpec = build(settings.model)(
+    spec: PredictorSpec = build(model)(
         memory_kind=memory.kind,
         memory_length=memory.length,
         memory_warmup=memory.warmup,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mlmd.cli.program import typed_command
-from mlmd.cli.trust import require_trusted
+from mlmd.cli.trust import import_modules_of, require_trusted
 from mlmd.errors import CalculatorError, ConfigError, MlmdError
 from mlmd.io.run_folder import read_config
 from mlmd.progress import say
@@ -34,6 +34,7 @@ def resumed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[
     extra = [override for override in overrides if not override.startswith(BESIDE_RESUME)]
     if extra:
         raise ConfigError(f"resume= takes its configuration from {folder}; remove {' '.join(extra)}")
+    import_modules_of(config.get("trust") or ())
     stored = read_config(Path(folder))
     require_trusted(stored, Path(folder) / "config.yaml", trusted=config.get("trust") or ())
     return stored | {"resume": folder, "trust": config.get("trust")}

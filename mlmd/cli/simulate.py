@@ -14,7 +14,7 @@ from mlmd.cli.on_the_fly import learn_on_the_fly
 from mlmd.cli.resume import resumable, resumed_config
 from mlmd.cli.settings import Component, SimulateSettings
 from mlmd.cli.trackers import make_trackers
-from mlmd.cli.trust import require_trusted
+from mlmd.cli.trust import import_modules_of, require_trusted
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.errors import DataError
 from mlmd.evaluation.evaluate import RolloutEvaluation, evaluate_system
@@ -75,6 +75,7 @@ def simulate(
     settings = SimulateSettings.from_config(config)
     torch.set_num_threads(settings.threads)
     device = check_device(settings.device)
+    import_modules_of(config.get("trust") or ())
     predictor, trained = load_predictor_and_config(settings.checkpoint)
     require_trusted(trained, find_checkpoint(settings.checkpoint), trusted=config.get("trust") or ())
     parts = {name: getattr(settings, name) or Component.of(trained[name], name) for name in OF_TRAINING}

@@ -6,7 +6,9 @@ says ``trust=<name>``. What is typed on the command line itself is free.
 """
 
 import functools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,18 @@ def trusted_by(given: Any, folders: Collection[Path]) -> list[str]:
     if not all(isinstance(name, str) for name in names):
         raise ConfigError(f"trust = {given!r} must be a dotted path such as my_package.MyClass, or a list of them")
     return sorted({*names, *(name for folder in folders for found in _names_in(folder).values() for name in found)})
+
+
+def import_modules_of(names: Iterable[str]) -> None:
+    """Import the modules of the dotted paths that a command line names or trusts, so that their classes are found.
+
+    A module that is not there is left to whoever asks for its class, and says so.
+    """
+    for name in names:
+        module = name.rpartition(".")[0]
+        if module and not module.startswith("mlmd"):
+            with suppress(ModuleNotFoundError):
+                import_module(module)
 
 
 def _named(config: Mapping[str, Any], source: str) -> Iterator[tuple[str, str, bool]]:

@@ -1,11 +1,12 @@
 """Which numbers the network reads and says: Cartesian components, or translation, rotation and vibration."""
 
-from mlmd.decomposition.base import Decomposition, Frame
+from mlmd.decomposition.base import Decomposition, Frame, Molecule
 from mlmd.decomposition.body_cartesian import BodyCartesian
+from mlmd.decomposition.body_geometry import body_geometry
 from mlmd.decomposition.cartesian import LabCartesian, MolecularFrameCartesian
 from mlmd.decomposition.domain import NearReference
 from mlmd.decomposition.internal import internal_velocity
-from mlmd.decomposition.normal_modes import MolecularVibration, body_geometry
+from mlmd.decomposition.normal_modes import MolecularVibration
 from mlmd.decomposition.vibration import DiatomicVibration
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "LabCartesian",
     "MolecularFrameCartesian",
     "MolecularVibration",
+    "Molecule",
     "NearReference",
     "body_geometry",
     "internal_velocity",

@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor
+
+from mlmd.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,41 @@ class Frame:
 
 
 FrameT = TypeVar("FrameT", bound=Frame)
+
+Positions = tuple[tuple[float, float, float], ...]
+"""[atom][xyz], A."""
+
+
+@dataclass(frozen=True)
+class Molecule:
+    """What a decomposition is made from.
+
+    Attributes:
+        name: for messages.
+        masses_u: masses, u.
+        dt_fs: time step, fs.
+        equilibrium_A: positions at the minimum; None where they are not known.
+        modes: directions of normal modes about them, [mode][atom][xyz]; None where they are not known.
+    """
+
+    name: str
+    masses_u: tuple[float, ...]
+    dt_fs: float
+    equilibrium_A: Positions | None = None
+    modes: tuple[Positions, ...] | None = None
+
+    def reference_and_modes(self) -> tuple[Positions, tuple[Positions, ...]]:
+        """Equilibrium positions and normal modes.
+
+        Raises:
+            ConfigError: they are not known.
+        """
+        if self.equilibrium_A is None or self.modes is None:
+            raise ConfigError(
+                f"this model (model.components, model.frame) of more than two atoms needs the equilibrium geometry and "
+                f"normal modes of {self.name}: use a system that has them (system=molecule)"
+            )
+        return self.equilibrium_A, self.modes
 
 
 class Decomposition(ABC, Generic[FrameT]):
@@ -26,7 +63,31 @@ class Decomposition(ABC, Generic[FrameT]):
         n_features: numbers ``encode`` gives.
         n_components: numbers ``project`` gives and ``decode`` takes.
         n_coordinates: numbers ``coordinates`` gives.
+
+    A class says in its header which ``model.components`` it is, and, where several share the word, for which
+    ``model.frame`` and how many atoms. One without a word is chosen by its dotted path.
     """
+
+    registered: ClassVar[dict[str, list[type["Decomposition[Any]"]]]] = {}
+    for_frame: ClassVar[str | None] = None
+    for_n_atoms: ClassVar[int | None] = None
+
+    def __init_subclass__(
+        cls, *, components: str | None = None, frame: str | None = None, n_atoms: int | None = None, **keywords: Any
+    ) -> None:
+        super().__init_subclass__(**keywords)
+        if components is not None:
+            cls.for_frame, cls.for_n_atoms = frame, n_atoms
+            Decomposition.registered.setdefault(components, []).append(cls)
+
+    @classmethod
+    @abstractmethod
+    def of(cls, molecule: Molecule) -> "Decomposition[FrameT]":
+        """The decomposition for a molecule.
+
+        Raises:
+            ConfigError: the molecule lacks what it needs.
+        """
 
     n_features: int
     n_components: int

@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
+from mlmd.decomposition.base import Molecule
 from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry
+from mlmd.decomposition.body_geometry import body_geometry
 from mlmd.decomposition.domain import NearReference
 
 
-class BodyCartesian(NearReference):
+class BodyCartesian(NearReference, components="cartesian", frame="molecule"):
     """Three components of every atom along the axes of the molecule's frame.
 
     What is read stays a velocity of every atom, about the middle of the step: that of the centre of mass, the mean rate
@@ -22,6 +24,12 @@ class BodyCartesian(NearReference):
         self.geometry = geometry
         self.n_atoms = len(geometry.masses)
         self.n_features = self.n_components = self.n_coordinates = 3 * self.n_atoms
+
+    @classmethod
+    def of(cls, molecule: Molecule) -> "BodyCartesian":
+        """Of more than two atoms, about their equilibrium."""
+        reference_A, modes = molecule.reference_and_modes()
+        return cls(body_geometry(molecule.masses_u, molecule.dt_fs, reference_A, len(modes)))
 
     def frame(self, positions: Tensor, velocities: Tensor) -> BodyFrame:
         """The molecule in its own frame at r_n (A) after v_{n-1/2} (A/fs)."""

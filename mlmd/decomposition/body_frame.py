@@ -15,10 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mlmd.decomposition.base import Frame
-
-Positions = tuple[tuple[float, float, float], ...]
-"""Positions as plain values, [atom][xyz], A."""
+from mlmd.decomposition.base import Frame, Positions
 
 
 class OnDevice:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mlmd.decomposition.base import Decomposition, Frame
+from mlmd.decomposition.base import Decomposition, Frame, Molecule
 from mlmd.decomposition.bond_geometry import PairGeometry, pair_geometry, unit_across
 from mlmd.errors import ConfigError
 
 
-class LabCartesian(Decomposition[Frame]):
+class LabCartesian(Decomposition[Frame], components="cartesian", frame="lab"):
     """Lab-frame components, the preprint's reading of "3".
 
     Args:
@@ -22,6 +22,11 @@ class LabCartesian(Decomposition[Frame]):
         self.n_features = self.n_components = self.n_coordinates = 3 * self.n_atoms
         self.weights = tuple(mass / sum(masses_u) for mass in masses_u)
         self._weights: dict[torch.device, Tensor] = {}
+
+    @classmethod
+    def of(cls, molecule: Molecule) -> "LabCartesian":
+        """Of any atoms."""
+        return cls(molecule.masses_u)
 
     def frame(self, positions: Tensor, velocities: Tensor) -> Frame:
         """Nothing to derive: the lab frame is always there."""
@@ -63,7 +68,7 @@ class TurningFrame(Frame):
     middle_axes: Tensor
 
 
-class MolecularFrameCartesian(Decomposition[TurningFrame]):
+class MolecularFrameCartesian(Decomposition[TurningFrame], components="cartesian", frame="molecule", n_atoms=2):
     """Three components of every atom in a frame that turns with the molecule: the network need not learn rotations.
 
     Args:
@@ -82,6 +87,11 @@ class MolecularFrameCartesian(Decomposition[TurningFrame]):
         if len(masses_u) != 2:
             raise ConfigError(f"frame=molecule is for two atoms, this system has {len(masses_u)}")
         self.dt_fs = dt_fs
+
+    @classmethod
+    def of(cls, molecule: Molecule) -> "MolecularFrameCartesian":
+        """Of two atoms."""
+        return cls(molecule.masses_u, molecule.dt_fs)
 
     def frame(self, positions: Tensor, velocities: Tensor) -> TurningFrame:
         """Axes at r_n (A) and in the middle of the step with v_{n-1/2} (A/fs)."""

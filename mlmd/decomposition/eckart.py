@@ -7,7 +7,8 @@ symmetric, and the torque of a field s × R0_i about the b_i is K s with K = tr(
 import torch
 from torch import Tensor
 
-from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry, OnDevice, Positions
+from mlmd.decomposition.base import Positions
+from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry, OnDevice
 from mlmd.decomposition.rotation import nearest_rotation, solve
 
 

@@ -10,7 +10,8 @@ second order in the vibration, and a direction fixed in space serves.
 import torch
 from torch import Tensor
 
-from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry, Positions
+from mlmd.decomposition.base import Positions
+from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry
 from mlmd.decomposition.bond_geometry import along
 from mlmd.errors import ConfigError
 

@@ -10,17 +10,17 @@ harmonic in Q obeys p_n = p_{n-1} - dt^2 lambda rate even while it turns.
 import torch
 from torch import Tensor
 
-from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry, OnDevice, Positions
+from mlmd.decomposition.base import Molecule, Positions
+from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry, OnDevice
+from mlmd.decomposition.body_geometry import body_geometry
 from mlmd.decomposition.domain import NearReference
-from mlmd.decomposition.eckart import EckartGeometry
-from mlmd.decomposition.linear_molecule import LinearGeometry
 from mlmd.errors import ConfigError
 
 MODE_ERROR = 1e-3
 """How far given modes may be from orthonormal ones that neither translate nor rotate, before they are made so."""
 
 
-class MolecularVibration(NearReference):
+class MolecularVibration(NearReference, components="molecular"):
     """3N - 6 numbers, or 3N - 5 of a linear molecule: the kick along each normal mode, sqrt(u) A/fs.
 
     ``decode`` gives u_i = A (sum_k p_k L_ki / sqrt(m_i) + s × R0_i), with s such that no torque about r_n is left:
@@ -58,6 +58,11 @@ class MolecularVibration(NearReference):
         self.shares = (directions / root_masses).flatten(1)
         self._modes = OnDevice(self.weighted, self.shares)
 
+    @classmethod
+    def of(cls, molecule: Molecule) -> "MolecularVibration":
+        """Of more than two atoms, about their equilibrium."""
+        return cls(molecule.masses_u, molecule.dt_fs, *molecule.reference_and_modes())
+
     def frame(self, positions: Tensor, velocities: Tensor) -> BodyFrame:
         """The molecule in its own frame at r_n (A) after v_{n-1/2} (A/fs)."""
         return self.geometry.frame(positions, velocities)
@@ -82,19 +87,6 @@ class MolecularVibration(NearReference):
         """Normal coordinates at r_n, [..., mode], sqrt(u) A."""
         reference = self.geometry.constants(frame.body.device)[2]
         return (frame.body - reference).flatten(-2) @ self._modes(frame.body.device)[0].mT
-
-
-def body_geometry(masses_u: tuple[float, ...], dt_fs: float, reference_A: Positions, n_modes: int) -> BodyGeometry:
-    """The frame of a molecule with as many vibrations: 3N - 6 if bent, 3N - 5 if linear.
-
-    Raises:
-        ConfigError: neither.
-    """
-    n_atoms = len(masses_u)
-    kinds = {3 * n_atoms - 5: LinearGeometry, 3 * n_atoms - 6: EckartGeometry}
-    if n_modes not in kinds or n_modes < 1:
-        raise ConfigError(f"{n_atoms} atoms have {' or '.join(map(str, sorted(kinds)))} vibrations, not {n_modes}")
-    return kinds[n_modes](masses_u, dt_fs, reference_A)
 
 
 def _vibrations(modes: Tensor, geometry: BodyGeometry) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mlmd.decomposition.base import Decomposition, Frame
+from mlmd.decomposition.base import Decomposition, Frame, Molecule
 from mlmd.decomposition.bond_geometry import PairGeometry, along, pair_geometry
 from mlmd.errors import ConfigError
 
@@ -26,7 +26,7 @@ class BondFrame(Frame):
     pair: PairGeometry
 
 
-class DiatomicVibration(Decomposition[BondFrame]):
+class DiatomicVibration(Decomposition[BondFrame], components="molecular", n_atoms=2):
     """One number, the relative velocity (or kick) along the bond.
 
     A kick u is shared as -m_2/M u and +m_1/M u along the bond at r_n: no net momentum, no torque about r_n, so linear
@@ -50,6 +50,11 @@ class DiatomicVibration(Decomposition[BondFrame]):
         mass_1, mass_2 = masses_u
         self.shares = (-mass_2 / (mass_1 + mass_2), mass_1 / (mass_1 + mass_2))
         self.dt_fs = dt_fs
+
+    @classmethod
+    def of(cls, molecule: Molecule) -> "DiatomicVibration":
+        """Of two atoms."""
+        return cls(molecule.masses_u, molecule.dt_fs)
 
     def frame(self, positions: Tensor, velocities: Tensor) -> BondFrame:
         """Bond geometry at r_n (A) after v_{n-1/2} (A/fs)."""

@@ -1,36 +1,55 @@
 """How a stacked LSTM remembers: its state carried for ever, or a sliding window of fixed length."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.models.lstm import LSTMState, StackedLSTM
+from mlmd.registered import find_class
 
 
-class Memory(Protocol):
+class Memory(ABC):
     """The same network, read in two ways; ``step`` in a rollout gives what ``sequence`` gives in training.
+
+    A class says in its header which ``memory.kind`` it is; one without a word is chosen by its dotted path.
 
     Attributes:
         n_skipped: steps at the start of a sequence without an output that counts.
     """
 
+    registered: ClassVar[dict[str, type["Memory"]]] = {}
     n_skipped: int
 
+    def __init_subclass__(cls, *, kind: str | None = None, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if kind is not None:
+            Memory.registered[kind] = cls
+
+    @classmethod
+    @abstractmethod
+    def of(cls, *, length: int | None, warmup: int | None) -> "Memory":
+        """From the values of a specification.
+
+        Raises:
+            ConfigError: one that is needed is missing or out of range.
+        """
+
+    @abstractmethod
     def sequence(self, network: StackedLSTM, inputs: Tensor) -> Tensor:
         """Outputs [replica, time - n_skipped, output] of inputs [replica, time, input]."""
-        ...
 
+    @abstractmethod
     def initial(self, network: StackedLSTM, n_replicas: int) -> LSTMState:
         """The state before the first step."""
-        ...
 
+    @abstractmethod
     def step(self, network: StackedLSTM, inputs: Tensor, state: LSTMState, n_seen: int) -> tuple[Tensor, LSTMState]:
         """Output [replica, output] and state after input number ``n_seen`` (from 0), [replica, input]."""
-        ...
 
 
-class CarriedMemory:
+class CarriedMemory(Memory, kind="carried"):
     """The state is carried from step to step: every cell step of a sequence trains, a rollout costs one cell step.
 
     Args:
@@ -41,6 +60,11 @@ class CarriedMemory:
         if warmup < 1:
             raise ConfigError(f"memory.warmup = {warmup} must be at least 1")
         self.n_skipped = warmup
+
+    @classmethod
+    def of(cls, *, length: int | None, warmup: int | None) -> "CarriedMemory":
+        """16 steps of warm-up where none are given."""
+        return cls(warmup=16 if warmup is None else warmup)
 
     def sequence(self, network: StackedLSTM, inputs: Tensor) -> Tensor:
         """Outputs after the warm-up of one pass over the sequence."""
@@ -64,7 +88,7 @@ class NoMemory(CarriedMemory):
         self.n_skipped = 0
 
 
-class WindowMemory:
+class WindowMemory(Memory, kind="window"):
     """The last ``length`` inputs and nothing before them.
 
     A rollout keeps ``length`` states started one step apart and advances them together as one batch: at every step
@@ -79,6 +103,13 @@ class WindowMemory:
             raise ConfigError(f"memory.length = {length} must be at least 1")
         self.length = length
         self.n_skipped = length - 1
+
+    @classmethod
+    def of(cls, *, length: int | None, warmup: int | None) -> "WindowMemory":
+        """Of a length that has to be given."""
+        if length is None:
+            raise ConfigError("memory.length is missing: memory=window needs a history length in steps")
+        return cls(length=length)
 
     def sequence(self, network: StackedLSTM, inputs: Tensor) -> Tensor:
         """The last output of every window of the sequence."""
@@ -108,12 +139,6 @@ def make_memory(kind: str, *, length: int | None, warmup: int | None) -> Memory:
     """The memory of a stored specification.
 
     Raises:
-        ConfigError: the kind is unknown, or a window has no length.
+        ConfigError: no class is called so, or a value that it needs is missing.
     """
-    if kind == "carried":
-        return CarriedMemory(warmup=16 if warmup is None else warmup)
-    if kind == "window":
-        if length is None:
-            raise ConfigError("memory.length is missing: memory=window needs a history length in steps")
-        return WindowMemory(length=length)
-    raise ConfigError(f"memory.kind = {kind!r} is unknown; known: 'carried', 'window'")
+    return find_class(kind, Memory.registered, Memory, key="memory.kind").of(length=length, warmup=warmup)

@@ -5,17 +5,10 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any, Literal
 
-from mlmd.decomposition import (
-    BodyCartesian,
-    Decomposition,
-    DiatomicVibration,
-    LabCartesian,
-    MolecularFrameCartesian,
-    MolecularVibration,
-    body_geometry,
-)
+from mlmd.decomposition import Decomposition, Molecule
 from mlmd.errors import ConfigError, MismatchError, nearest
-from mlmd.model_codes import COMPONENTS, TARGETS, variant_name
+from mlmd.model_codes import TARGETS, variant_name
+from mlmd.registered import find_class
 from mlmd.systems import System
 from mlmd.systems.modes import Vector
 
@@ -35,7 +28,7 @@ class PredictorSpec:
     """The variant (three axes), the network, the memory, and the system it belongs to.
 
     Attributes:
-        components: "cartesian" (3) or "molecular" (D).
+        components: "cartesian" (3), "molecular" (D), or the dotted path of a `Decomposition`.
         target: "velocity" (v), the next half-step velocity, or "update" (u), its change. With the
             shortcut both give the same predictor, because a velocity then starts from the one that is read.
         coordinate_frames: R, the number of coordinate frames read beside the velocities.
@@ -44,7 +37,7 @@ class PredictorSpec:
         n_layers: number of LSTM layers.
         shortcut: a linear map from the inputs, fitted by least squares, beside the LSTM; "held" fixes it to
             u_n = u_{n-1}, a kick that stays what it was; without it the plain stacked LSTM of the preprint.
-        memory_kind: "carried" or "window".
+        memory_kind: "carried", "window", or the dotted path of a `Memory`.
         memory_length: history length of a window, steps.
         memory_warmup: steps before a carried state counts.
         system: name of the molecule.
@@ -84,7 +77,7 @@ class PredictorSpec:
     modes: tuple[tuple[Vector, ...], ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_choice("components", self.components, COMPONENTS)
+        self._decomposition_class()
         _check_choice("target", self.target, TARGETS)
         _check_choice("frame", self.frame, FRAMES)
         if self.coordinate_frames < 0:
@@ -106,29 +99,24 @@ class PredictorSpec:
         return variant_name(self.components, self.target, self.coordinate_frames)
 
     def decomposition(self) -> Decomposition[Any]:
-        """The numbers that this variant reads and says.
+        """The inputs and outputs of this variant, for its molecule.
 
         Raises:
-            ConfigError: more than two atoms, and no reference geometry or normal modes that a frame could follow.
+            ConfigError: no class is called so, or it needs an equilibrium geometry and normal modes that are missing.
         """
-        if self.components == "molecular":
-            if len(self.masses_u) == 2:
-                return DiatomicVibration(self.masses_u, self.dt_fs)
-            return MolecularVibration(self.masses_u, self.dt_fs, *self._reference_and_modes())
-        if self.frame == "molecule":
-            if len(self.masses_u) == 2:
-                return MolecularFrameCartesian(self.masses_u, self.dt_fs)
-            reference_A, modes = self._reference_and_modes()
-            return BodyCartesian(body_geometry(self.masses_u, self.dt_fs, reference_A, len(modes)))
-        return LabCartesian(self.masses_u)
+        molecule = Molecule(self.system, self.masses_u, self.dt_fs, self.reference_A, self.modes)
+        return self._decomposition_class().of(molecule)
 
-    def _reference_and_modes(self) -> tuple[tuple[Vector, ...], tuple[tuple[Vector, ...], ...]]:
-        if self.reference_A is None or self.modes is None:
-            raise ConfigError(
-                f"model.components = {self.components} (frame = {self.frame}) of more than two atoms needs the "
-                f"equilibrium geometry and normal modes of {self.system}: use a system that has them (system=molecule)"
-            )
-        return self.reference_A, self.modes
+    def _decomposition_class(self) -> type[Decomposition[Any]]:
+        classes = Decomposition.registered.get(self.components)
+        if classes is None:
+            names = {name: known[0] for name, known in Decomposition.registered.items()}
+            return find_class(self.components, names, Decomposition, key="model.components")
+        n_atoms = len(self.masses_u)
+        fitting = [
+            each for each in classes if each.for_frame in (None, self.frame) and each.for_n_atoms in (None, n_atoms)
+        ]
+        return max(fitting, key=lambda each: each.for_n_atoms is not None)
 
     def check_system(self, system: System) -> None:
         """Refuse a system that this predictor has not learned.

@@ -8,6 +8,7 @@ ROOMS = (
     "units",
     "state",
     "errors",
+    "registered",
     "files",
     "model_codes",
     "progress",

@@ -64,6 +64,30 @@ def test_every_choice_of_mine_trains_together(mine):
     assert (mine / "simulated" / "metrics.json").is_file()
 
 
+def test_components_memory_callback_and_logger_of_mine_by_their_names(mine):
+    chosen = (
+        "model=small",
+        "model.components=my_parts.Halves",
+        "memory.kind=my_parts.ShortMemory",
+        "+callbacks.count._target_=my_parts.Counting",
+        "+logger.lines._target_=my_parts.LineLogger",
+        "hamiltonian=morse",
+        "regime=thermal",
+    )
+    ended = train(mine, *chosen, "engine=auto", "hydra.run.dir=out")
+    assert ended.returncode == 0, ended.stderr
+    assert "HuR0" in ended.stdout or "HvR0" in ended.stdout
+    assert "this decomposition has no compiled form" in ended.stdout, "a class that derives from a known one is another"
+    assert (mine / "steps.txt").read_text() == "xx"
+    assert "val/loss" in (mine / "lines.txt").read_text()
+    simulate = ("-m", "mlmd", "simulate", "checkpoint=out", "n_steps=132", "n_replicas=2", "figures=false")
+    refused = run(mine, *simulate)
+    assert refused.returncode == 2
+    assert "import my_parts first, or trust=my_parts.Halves on the command line" in refused.stderr
+    again = run(mine, *simulate, "trust=[my_parts.Halves,my_parts.ShortMemory]", "hydra.run.dir=simulated")
+    assert again.returncode == 0, again.stderr
+
+
 def test_a_sweep_takes_my_choices(mine):
     ended = train(mine, "--multirun", "model=small", "system=DF", "hamiltonian=harmonic,cosh", "hydra.sweep.dir=swept")
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -106,5 +106,5 @@ def test_memories_are_made_from_plain_values():
     assert make_memory("window", length=7, warmup=None).n_skipped == 6
     with pytest.raises(ConfigError, match=r"memory\.length is missing"):
         make_memory("window", length=None, warmup=7)
-    with pytest.raises(ConfigError, match=r"memory\.kind = 'windw' is unknown; known: 'carried', 'window'"):
+    with pytest.raises(ConfigError, match=r"memory\.kind = 'windw' is unknown: did you mean 'window'"):
         make_memory("windw", length=7, warmup=None)

@@ -1,11 +1,16 @@
-"""What a user writes to extend mlmd: a bond, a schedule, a loss."""
+"""What a user writes to extend mlmd: a bond, a schedule, a loss, components, a memory, a callback, a logger."""
 
 import math
+from pathlib import Path
 
 import torch
+from lightning import Callback
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
+from mlmd.decomposition import LabCartesian
 from mlmd.hamiltonians import DiatomicBond
+from mlmd.models import CarriedMemory
 from mlmd.propagation import InjectionSchedule
 
 
@@ -39,3 +44,51 @@ class AbsoluteLoss:
     def __call__(self, predicted: Tensor, target: Tensor) -> Tensor:
         """The loss of outputs and targets [stretch, time, output]."""
         return (predicted - target).abs().mean()
+
+
+class Halves(LabCartesian):
+    """Half of every Cartesian component: other inputs and outputs than those of the class it derives from."""
+
+    def encode(self, frame, velocities):
+        """The components, A/fs."""
+        return 0.5 * super().encode(frame, velocities)
+
+    def project(self, frame, vectors):
+        """The components, A/fs."""
+        return 0.5 * super().project(frame, vectors)
+
+    def decode(self, frame, components):
+        """The components as [..., atom, xyz]."""
+        return super().decode(frame, 2.0 * components)
+
+
+class ShortMemory(CarriedMemory):
+    """A carried state that counts from the second step on."""
+
+    @classmethod
+    def of(cls, *, length, warmup):
+        """Always two steps."""
+        return cls(warmup=2)
+
+
+class Counting(Callback):
+    """Counts the steps of a training into a file."""
+
+    def on_train_batch_end(self, trainer, *_):
+        """One more."""
+        with Path("steps.txt").open("a") as file:
+            file.write("x")
+
+
+class LineLogger(Logger):
+    """Writes the names of what is logged into a file."""
+
+    name, version = "lines", 0
+
+    def log_metrics(self, metrics, step=None):
+        """The names."""
+        with Path("lines.txt").open("a") as file:
+            file.write(" ".join(metrics) + "\n")
+
+    def log_hyperparams(self, params, *args, **kwargs):
+        """Nothing."""

@@ -4,7 +4,10 @@ Tolerances: what float32 rounds. An LSTM state is below 1 and comes from sums of
 EPSILON / 2; a step hands its error to the next. A kick carries that error times what the network has to say.
 """
 
+import contextlib
 import copy
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -138,6 +141,18 @@ def test_graphs_do_what_the_eager_engine_does(rollout: Any, variant: Any, n_repl
     check(CudaEngine(kernel=False), *rollout(variant, n_replicas))
 
 
+@contextlib.contextmanager
+def waiting_refused() -> Iterator[None]:
+    """Inside, whatever waits for the GPU raises an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype feature")
+        try:
+            torch.cuda.set_sync_debug_mode("error")
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
 @on_a_gpu
 @pytest.mark.parametrize("kernel", [True, False])
 def test_a_later_stretch_never_waits_for_the_gpu(rollout: Any, kernel: bool) -> None:
@@ -145,11 +160,8 @@ def test_a_later_stretch_never_waits_for_the_gpu(rollout: Any, kernel: bool) -> 
     engine = CudaEngine(kernel=kernel)
     travel(engine, state, learned)
     frames = FrameBuffer(state, first_step=3, n_steps=17)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waiting_refused():
         engine.advance(state, learned, 17, dt_fs=0.5, frames=frames)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert bool(frames.positions.isfinite().all())
 
 

@@ -23,7 +23,8 @@ Geometry = Lab | TurningBond | Bond | Bent | Linear
 
 def has_compiled_form(decomposition: Decomposition[Any]) -> bool:
     """Whether the kernels know the decomposition."""
-    return isinstance(decomposition, (LabCartesian, MolecularFrameCartesian, DiatomicVibration, MolecularVibration))
+    # A class that derives from one of these may do something else.
+    return type(decomposition) in (LabCartesian, MolecularFrameCartesian, DiatomicVibration, MolecularVibration)
 
 
 def compiled_geometry(decomposition: Decomposition[Any]) -> Geometry:
@@ -32,9 +33,9 @@ def compiled_geometry(decomposition: Decomposition[Any]) -> Geometry:
     Raises:
         ConfigError: it has no compiled form.
     """
-    if isinstance(decomposition, LabCartesian):
+    if type(decomposition) is LabCartesian:
         return Lab(np.array(decomposition.weights))
-    if isinstance(decomposition, MolecularFrameCartesian):
+    if type(decomposition) is MolecularFrameCartesian:
         return TurningBond(float(decomposition.dt_fs))
     if isinstance(decomposition, DiatomicVibration):
         return Bond(float(decomposition.dt_fs), *map(float, decomposition.shares))
