@@ -43,9 +43,16 @@ def choices(group: str, folders: tuple[Path, ...] = (CONF,)) -> dict[str, list[K
     return {name: _keys(path, group, paths) for name, path in paths.items()}
 
 
+@functools.cache
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The content of a configuration file, which nobody may change."""
+    content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _LOADER) or {}
+    return content
+
+
 def _keys(path: Path, group: str, others: Mapping[str, Path]) -> list[Key]:
     text = path.read_text(encoding="utf-8")
-    content = yaml.load(text, _LOADER) or {}
+    content = dict(read_yaml(path))
     found: dict[str, Key] = {}
     for parent in content.pop("defaults", []):
         if isinstance(parent, str) and parent != "_self_" and parent in others:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlmd.cli.program import CONF
 from mlmd.cli.settings.base import Settings, choices_of, group_of, is_mapping_of_components, kinds_of, range_of
-from mlmd.cli.settings.choices import Key, choices
+from mlmd.cli.settings.choices import Key, choices, read_yaml
 from mlmd.cli.settings.component import Component
 from mlmd.cli.settings.on_the_fly import NOT_USED, OnTheFlySettings
 from mlmd.cli.settings.simulate import SimulateSettings
@@ -51,7 +49,7 @@ class Entry:
 
 def defaults_of(command: str) -> dict[str, str | None]:
     """The default choice of every group of a command."""
-    listed = yaml.safe_load((CONF / f"{command}.yaml").read_text(encoding="utf-8"))["defaults"]
+    listed = read_yaml(CONF / f"{command}.yaml")["defaults"]
     chosen = {name: choice for entry in listed if isinstance(entry, dict) for name, choice in entry.items()}
     return {name: choice for name, choice in chosen.items() if not name.startswith(("override", "/"))}
 
@@ -73,7 +71,7 @@ def entries(command: str, folders: Sequence[Path] = (CONF,)) -> list[Entry]:
 
 
 def _entries(settings: type[Settings], command: str, folders: tuple[Path, ...], path: str = "") -> Iterator[Entry]:
-    top = yaml.safe_load((CONF / f"{command}.yaml").read_text(encoding="utf-8"))
+    top = read_yaml(CONF / f"{command}.yaml")
     for name, field in settings.model_fields.items():
         key = f"{path}{name}"
         if key in INTERNAL or (settings is OnTheFlySettings and name in NOT_USED):
@@ -116,7 +114,7 @@ def _of_choices(key: str, command: str, folders: tuple[Path, ...]) -> Iterator[E
 def _of_mode(key: str) -> Iterator[tuple[str, Any, str]]:
     from mlmd.cli.settings.docstrings import arguments_of
 
-    node = yaml.safe_load((CONF / "mode" / "on_the_fly.yaml").read_text(encoding="utf-8"))[key]
+    node = read_yaml(CONF / "mode" / "on_the_fly.yaml")[key]
     for name, meaning in arguments_of(str(node["_target_"])).items():
         yield f"{key}.{name}", node.get(name), meaning
 
