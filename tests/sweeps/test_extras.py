@@ -9,7 +9,8 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(monkeypatch):
     with pytest.raises(ConfigError) as error:
         extras.require_extra("sweep", "slurm")
     assert str(error.value) == (
-        "sweep=slurm needs the package hydra-submitit-launcher, which is not installed: pip install -e '.[sweep]'"
+        "sweep=slurm needs the package hydra-submitit-launcher, which is not installed: pip install 'mlmd[sweep]' "
+        "(in a checkout: pip install -e '.[sweep]')"
     )
     with pytest.raises(ConfigError, match="hydra/sweeper=optuna needs the package optuna"):
         extras.require_extra("hydra/sweeper", "optuna")
