@@ -166,7 +166,8 @@ def _config_from_2(values: Content) -> Content:
     """Trackers by name, each with its class; callbacks."""
     logger = dict(values["logger"])
     if logger.pop("wandb", False) is True:
-        options = {name: logger[name] for name in ("project", "mode", "group")}
+        defaults = {"project": "mlmd", "mode": "offline", "group": None}
+        options = {name: logger.get(name, default) for name, default in defaults.items()}
         logger["wandb"] = {"_target_": "mlmd.reporting.trackers.WandbTracker", **options}
     added: Content = {"callbacks": {}} if "trainer" in values else {}
     return {**added, **values, "logger": logger}

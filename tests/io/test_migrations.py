@@ -51,14 +51,16 @@ def test_the_first_training_configurations_get_the_keys_they_did_not_have() -> N
     }
     assert new["figures"] is True
     assert "mode" not in new
-    assert {name: new[name] for name in ("seed", "logger", "system")} == {
-        name: FIRST_TRAINING[name] for name in ("seed", "logger", "system")
+    tracker = {"_target_": "mlmd.reporting.trackers.WandbTracker", "project": "mlmd", "mode": "offline", "group": None}
+    assert new["logger"] == {"mode": "offline", "wandb": tracker}
+    assert {name: new[name] for name in ("seed", "system")} == {
+        name: FIRST_TRAINING[name] for name in ("seed", "system")
     }
 
 
 def test_the_first_simulation_configurations_get_the_keys_they_did_not_have() -> None:
     new = migrate_config({"checkpoint": "a.ckpt", "n_steps": 100})
-    assert (new["mode"], new["energy_every"], new["logger"]) == ("trained", 1, {"wandb": False})
+    assert (new["mode"], new["energy_every"], new["logger"]) == ("trained", 1, {})
     assert not {"retraining", "loss", "rollout", "model"} & set(new)
 
 
