@@ -18,7 +18,7 @@ def site(tmp_path_factory):
     for package in ("material", "mkdocstrings", "latex2mathml"):
         pytest.importorskip(package, reason="pip install -e '.[docs]'")
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     built = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=120)
     assert built.returncode == 0, built.stdout + built.stderr
     return folder.resolve()
