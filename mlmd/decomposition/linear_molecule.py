@@ -15,8 +15,11 @@ from mlmd.decomposition.body_frame import BodyFrame, BodyGeometry
 from mlmd.decomposition.bond_geometry import along
 from mlmd.errors import ConfigError
 
-STRAIGHT = 1e-28
-"""Bends below this, sum m b^2 over the axis in u A^2, are round-off: 1e-14 A."""
+STRAIGHT = 1e-20
+"""Bends below this, sum m b^2 over the axis in u A^2, are none: 1e-10 A, far below vibrations and far above round-off.
+
+A kick of such a molecule has no torque about the axis that is worth removing, and a direction that round-off decides.
+"""
 
 OFF_AXIS_A = 1e-3
 """What a linear reference may lie off the z axis, A."""

@@ -260,3 +260,24 @@ def test_bad_references_are_refused():
     turned = tuple((z, x, y) for x, y, z in CARBON_DIOXIDE.reference_A)
     with pytest.raises(ConfigError, match=r"must lie along z in its reference geometry, an atom is 2\.320 A off it"):
         MolecularVibration(CARBON_DIOXIDE.masses_u, DT_FS, turned, CARBON_DIOXIDE.modes())
+
+
+@every_linear
+def test_round_off_decides_nothing_of_a_straight_molecule(name):
+    """Turned and moved, a molecule that is straight but for round-off has the same kick, and one without momentum."""
+    molecule = MOLECULES[name]
+    vibration, generator = molecule.vibration(), torch.Generator().manual_seed(1)
+    here = vibration.frame(molecule.reference, torch.zeros_like(molecule.reference))
+    for _ in range(20):
+        turn, _ = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64, generator=generator))
+        turn = turn * torch.linalg.det(turn)
+        vectors = 0.1 * torch.randn(molecule.reference.shape, dtype=torch.float64, generator=generator)
+        positions = molecule.reference @ turn.mT + torch.tensor([0.0, 5.0, 0.0])
+        there = vibration.frame(positions, torch.zeros_like(positions))
+        kick = vibration.decode(there, vibration.project(there, vectors @ turn.mT))
+        # About the axis the frame at rest is a fixed one, so kicks are compared by what does not depend on it.
+        expected = vibration.decode(here, vibration.project(here, vectors))
+        torch.testing.assert_close(kick.norm(dim=-1), expected.norm(dim=-1), rtol=0, atol=1e-9)
+        momentum, torque = momenta(molecule, positions, kick)
+        assert float(momentum.norm()) < 1e-8  # of 1.6; round-off of positions at 5 A, over 1e-10 A
+        assert float(torque.norm()) < 1e-8
