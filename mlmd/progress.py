@@ -99,7 +99,7 @@ def say(line: str) -> None:
 
 
 def say_diverged(name: str, diverged_at: Mapping[int, int], *, n_replicas: int) -> None:
-    """One line on the replicas of run ``name`` that left physics: which, and at which step that was found."""
+    """One line on the replicas of run ``name`` that diverged: which, and at which step that was found."""
     if diverged_at:
         found = ", ".join(f"replica {replica} at step {step}" for replica, step in sorted(diverged_at.items()))
         rest = "the rest went on" if len(diverged_at) < n_replicas else "none is left"

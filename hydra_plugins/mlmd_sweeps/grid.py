@@ -1,4 +1,4 @@
-"""Every combination of the values given; what is finished is skipped, what was interrupted goes on, failures wait."""
+"""Every combination of the given values; finished jobs are skipped, interrupted ones resumed, failures listed."""
 
 import itertools
 import signal
@@ -100,7 +100,7 @@ class GridSweeper(Sweeper):
         return outcome
 
     def closing_lines(self) -> list[str]:
-        """What is said below the table."""
+        """Lines below the table."""
         return report.failure_lines(self._outcomes)
 
     def job(self, number: int, overrides: Sequence[str], name: str) -> Job:

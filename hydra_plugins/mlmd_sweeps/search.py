@@ -27,7 +27,7 @@ class SearchSweeper(GridSweeper):
     """Runs trials until ``n_trials`` of them are finished.
 
     A study is known by the configuration that its trials share, the space, the objective and its direction, so that the
-    same command goes on with it. A trial that failed or was interrupted stays open and is taken up first.
+    same command continues it. A trial that failed or was interrupted stays open and is taken up first.
 
     Args:
         n_jobs: trials at once.
@@ -111,7 +111,7 @@ class SearchSweeper(GridSweeper):
             yield self._job(number, self._study.get_trials(deepcopy=False)[number].params)
         for _ in range(n_missing - len(still_open)):
             number = len(self._study.get_trials(deepcopy=False))
-            # A sampler that was seeded once would begin again with its first choices when a search goes on.
+            # A sampler that was seeded once would begin again with its first choices when a search continues.
             self._study.sampler = self._sampler(seed=self._seed + number)
             yield self._job(number, self._study.ask(self._space).params)
 

@@ -25,7 +25,7 @@ LONGEST_STRETCH = 100
 """Learned steps that are computed at once and then handed out step by step; costs memory, not calls."""
 
 ROUND_OFF = 1e-12
-"""Relative change of positions or momenta below which nobody is taken to have changed them."""
+"""Relative change of positions or momenta below which they count as unchanged."""
 
 
 class MLMD(MolecularDynamics):
@@ -37,9 +37,9 @@ class MLMD(MolecularDynamics):
     here, and undoes the saving. ``attach_at_force_calls`` calls an observer only where the results are there already.
     Trajectory files keep energies and forces where they are there, and have none elsewhere.
 
-    Whoever changes positions, momenta or calculator between steps begins anew: ``start_step`` Hamiltonian steps from
-    the velocities found, to refill the predictor's memory and the anchor's reference, then the schedule from its first
-    interval. A thermostat that acts at every step therefore leaves nothing to learn.
+    After a change of positions, momenta or calculator between steps the run begins anew: ``start_step`` Hamiltonian
+    steps from the velocities found, to refill the predictor's memory and the anchor's reference, then the schedule from
+    its first interval. A thermostat that acts at every step therefore leaves nothing to learn.
 
     Args:
         atoms: a free molecule with a calculator.
@@ -142,7 +142,7 @@ class MLMD(MolecularDynamics):
             ConfigError: atoms that were made periodic, constrained, or others.
             PhysicsError: the molecule has left the guard's band, or what the predictor's normal modes describe.
             CalculatorError: forces that are not numbers; a calculator's own errors pass. Either leaves the atoms at the
-                last step they reached, from where another run goes on.
+                last step they reached, from where another run can continue.
         """
         check_atoms(self.atoms)
         self._check_same_atoms()
@@ -274,7 +274,7 @@ def _n_learned(propagator: Propagator) -> int:
 
 
 def _is_same(found: Array, left: Array) -> bool:
-    """Whether nobody has changed an array, but for round-off such as that of setting the velocities just read."""
+    """Whether an array is unchanged, except for round-off such as that of setting the velocities just read."""
     return np.array_equal(found, left) or (
         found.shape == left.shape and np.allclose(found, left, rtol=ROUND_OFF, atol=ROUND_OFF)
     )

@@ -54,7 +54,7 @@ def make_system(atoms: ase.Atoms, spec: PredictorSpec | None, *, dt_fs: float, h
         masses_u=masses,
         hamiltonian=hamiltonian,
         dt_fs=dt_fs,
-        period_fs=math.inf,  # unknown here; whoever trained the predictor has checked the step against it
+        period_fs=math.inf,  # unknown here; the training has checked the time step against it
         equilibrium_A=positions if spec is None or spec.reference_A is None else spec.reference_A,
     )
 

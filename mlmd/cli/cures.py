@@ -86,7 +86,7 @@ def check_trainer_keys(keys: Iterable[str]) -> None:
 
 
 def of_unknown_key(key: str, known: Collection[str], command: str) -> str:
-    """What is said of a key that the chosen configuration does not have.
+    """The error message for a key that the chosen configuration does not have.
 
     Args:
         key: as it was typed.
@@ -136,7 +136,7 @@ def _belongs(entry: Entry, command: str) -> str:
 
 
 def of_unknown_choice(group: str, name: str, choices: Collection[str]) -> str:
-    """What is said of a choice that a group does not have."""
+    """The error message for a choice that a group does not have."""
     words = f"{group}={name}: there is no such {group}: {nearest(name, choices)}"
     interval = re.fullmatch(r"every_(\d+)(_anchored)?", name)
     if group == "injection" and interval and int(interval[1]) > 0:

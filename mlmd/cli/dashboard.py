@@ -66,7 +66,7 @@ def save(sections: Sequence[Section], *, entity: str, project: str) -> dict[str,
         Their addresses, by kind.
 
     Raises:
-        ConfigError: wandb-workspaces is missing, nobody is logged in, or W&B cannot be reached or refuses.
+        ConfigError: wandb-workspaces is missing, no user is logged in, or W&B cannot be reached or refuses.
     """
     os.environ.setdefault("WANDB_SILENT", "true")
     from mlmd.reporting.dashboard.build import make_report, make_workspace

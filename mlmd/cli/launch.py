@@ -28,11 +28,11 @@ BAD_INPUT = 2
 """Exit code of an error that the user can mend."""
 
 REFUSING_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-"""What the system says when a disk takes no more; whoever writes then, it is no bug of ours."""
+"""Error numbers of the system when a disk takes no more data; these are no bugs of mlmd."""
 
 
 def run_folder(resume: str | None, fresh: str) -> str:
-    """The folder of a run: the one to go on with, or a fresh one."""
+    """The folder of a run: that of the run to resume, or a new one."""
     return fresh if resume is None else str(resume)
 
 
@@ -76,7 +76,7 @@ def launch(main: Callable[[], None], *, config_name: str) -> None:
 def one_line_errors() -> Iterator[None]:
     """Turns an `MlmdError` into one line on stderr and exit code 2; other errors are bugs and keep their traceback.
 
-    A job that a sweep runs in its own process leaves its errors to the sweep, which goes on with the others.
+    A job that a sweep runs in its own process leaves its errors to the sweep, which continues with the others.
     """
     try:
         yield

@@ -78,7 +78,7 @@ def learn_on_the_fly(
     system, regime = make_system(settings.system, settings.hamiltonian), make_regime(settings.regime)
     predictor = make_predictor(settings, system)
     plan: OnTheFlyPlan = build(settings.on_the_fly)
-    least_steps = training.batches.sequence_length + predictor.first_input
+    least_steps = training.batches.sequence_length + predictor.n_input_history
     plan.check_history(predictor.n_history, least_steps)
     injection, engine = build(settings.injection), build(settings.engine)
     dynamics = Dynamics(system=system, injection=injection, predictor=None, device=device, engine=engine)

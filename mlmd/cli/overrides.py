@@ -34,7 +34,7 @@ def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = 
     Raises:
         ConfigError: an unknown group, choice or key (nearest names offered), a value that cannot be parsed or is of
             another type than its default, a choice whose package is not installed, a sweep without ``--multirun``.
-        DataError: the run's folder cannot be written, or the one to go on with is none.
+        DataError: the run's folder cannot be written, or the folder to resume holds no run.
     """
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         try:

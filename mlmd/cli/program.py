@@ -18,7 +18,7 @@ def job_command(command: str) -> list[str]:
 
 
 def typed_command(command: str) -> str:
-    """The command as the user typed it, for messages that say how to go on.
+    """The command as the user typed it, for messages on how to resume.
 
     Args:
         command: ``train`` or ``simulate``.

@@ -1,4 +1,4 @@
-"""``python simulate.py``: a trained predictor propagates new initial states; a killed run goes on where it stood."""
+"""``python simulate.py``: a trained predictor propagates new initial states; a killed run can be resumed."""
 
 import time
 from collections.abc import Mapping

@@ -94,7 +94,7 @@ def train(config: Values, *, folder: str, overrides: list[str], began: float | N
     splits, n_data_calls = _data(settings, system, regime, files, predictor)
     module = make_module(predictor, splits["train"], plan, system=system)
     retraining: RetrainingPlan = build(settings.retraining)
-    retraining.check_length(plan.batches.sequence_length + predictor.first_input)
+    retraining.check_length(plan.batches.sequence_length + predictor.n_input_history)
     data = TrajectoryDataModule(splits, predictor=predictor, plan=plan.batches, seed=settings.seed)
     if is_main:
         say(_what_is_left(predictor))

@@ -84,7 +84,7 @@ def trusted_by(given: Any, folders: Collection[Path]) -> list[str]:
 def import_modules_of(names: Iterable[str]) -> None:
     """Import the modules of the dotted paths that a command line names or trusts, so that their classes are found.
 
-    A module that is not there is left to whoever asks for its class, and says so.
+    A missing module is no error here; finding its class raises one.
     """
     for name in names:
         module = name.rpartition(".")[0]

@@ -13,7 +13,7 @@ def internal_velocity(positions: Tensor, velocities: Tensor, masses: Tensor) -> 
 
     Args:
         positions: [..., atom, xyz], A.
-        velocities: likewise, A/fs.
+        velocities: the same, A/fs.
         masses: [atom, 1], in any unit.
 
     Returns:

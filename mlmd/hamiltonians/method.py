@@ -1,4 +1,4 @@
-"""Levels of theory: what computes forces for one geometry at a time, and says so to whoever builds a system."""
+"""Levels of theory: methods that compute energy and forces for one geometry at a time."""
 
 import importlib
 import math

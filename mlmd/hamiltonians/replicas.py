@@ -18,7 +18,7 @@ from mlmd.hamiltonians.workers import WorkerPoints
 class ReplicaHamiltonian:
     """Forces of a batch by a level of theory; nothing is started before the first call.
 
-    Replica i, the first axis of a batch, has a single point of its own, which goes on from its own last density.
+    Replica i, the first axis of a batch, has a single point of its own, which starts from its own last density.
     Further axes, such as the times of a run that is judged, go through it in order. A geometry that is no number (a
     replica that has diverged) gives NaN and costs nothing. Copies start afresh: they share no process and no density.
 

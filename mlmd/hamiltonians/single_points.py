@@ -10,7 +10,7 @@ from mlmd.hamiltonians.method import Array, Method, SinglePoint
 
 
 class Points(Protocol):
-    """Whoever computes many geometries, each by the single point of its replica."""
+    """Computes many geometries, each by the single point of its replica."""
 
     def compute(self, replicas: Sequence[int], positions: Array) -> tuple[Array, Array]:
         """Energies [geometry] and forces [geometry, atom, xyz] at positions [geometry, atom, xyz]."""

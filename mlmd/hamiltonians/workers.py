@@ -47,7 +47,7 @@ class WorkerPoints:
         self._ask(dict.fromkeys(self._pipes, None))
 
     def _ask(self, questions: dict[int, Any]) -> dict[int, Any]:
-        """Send each process its question, then hear all of them: an answer left in a pipe would be the next one's."""
+        """Send each process its geometries, then read all answers: one left in a pipe would be taken for the next."""
         try:
             for owner, question in questions.items():
                 if owner not in self._pipes:

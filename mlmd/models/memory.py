@@ -1,4 +1,4 @@
-"""How a stacked LSTM remembers: its state carried for ever, or a sliding window of fixed length."""
+"""The memory of a stacked LSTM: its state is carried along, or it reads a sliding window of fixed length."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -53,7 +53,7 @@ class CarriedMemory(Memory, kind="carried"):
     """The state is carried from step to step: every cell step of a sequence trains, a rollout costs one cell step.
 
     Args:
-        warmup: steps before the state is settled and an output counts.
+        warmup: steps before the state has converged and an output counts.
     """
 
     def __init__(self, *, warmup: int = 16) -> None:
@@ -81,7 +81,7 @@ class CarriedMemory(Memory, kind="carried"):
 
 
 class NoMemory(CarriedMemory):
-    """For a predictor without an LSTM: nobody has to settle, so the first output counts."""
+    """For a predictor without an LSTM: it needs no warm-up, so the first output counts."""
 
     def __init__(self) -> None:
         super().__init__()

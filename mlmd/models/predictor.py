@@ -34,7 +34,7 @@ class PredictorState:
     past: list[Tensor] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Copies of the tensors, and plain values, for a restart file; an engine may go on in place."""
+        """Copies of the tensors, and plain values, for a restart file; an engine may change its own in place."""
         return {
             "n_seen": self.n_seen,
             "network": [part.clone() for part in self.network],
@@ -98,29 +98,30 @@ class VelocityPredictor(nn.Module):
     @property
     def n_history(self) -> int:
         """Steps that a rollout must see before a prediction counts."""
-        return self.first_input + self.memory.n_skipped
+        return self.n_input_history + self.memory.n_skipped
 
     @property
-    def says_update(self) -> bool:
+    def predicts_update(self) -> bool:
         """Whether scales and network say u_n; otherwise v_{n+1/2} as a whole, the plain LSTM's way."""
         return self.spec.target == "update" or bool(self.spec.shortcut)
 
     @property
-    def first_input(self) -> int:
+    def n_input_history(self) -> int:
         """First frame of a trajectory with a complete input: every pair needs a kick before it, R > 1 coordinates."""
         return max(self.spec.history, self.spec.coordinate_frames - 1)
 
     def training_pairs(self, trajectory: Trajectory, target_kicks: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of every frame from ``first_input`` on.
+        """Inputs and targets of every frame from ``n_input_history`` on.
 
         Args:
             trajectory: consecutive frames (stride 1); its kicks are those that were taken, so they are read.
             target_kicks: those that should have been taken, [replica, time, atom, xyz], A/fs; the same where None.
 
         Returns:
-            Features [replica, time - first_input, input] and targets [replica, time - first_input, component], float64.
+            Features [replica, time - n_input_history, input] and targets [replica, time - n_input_history, component],
+            float64.
         """
-        decomposition, start = self.decomposition, self.first_input
+        decomposition, start = self.decomposition, self.n_input_history
         velocities = trajectory.velocities_before
         frame = decomposition.frame(trajectory.positions, velocities)
         updates = decomposition.project(frame, trajectory.kicks)
@@ -138,7 +139,7 @@ class VelocityPredictor(nn.Module):
         after = trajectory.velocities_after
         if target_kicks is not None:
             updates, after = decomposition.project(frame, target_kicks), velocities + target_kicks
-        targets = updates if self.says_update else decomposition.project(frame, after)
+        targets = updates if self.predicts_update else decomposition.project(frame, after)
         return torch.cat(features, dim=-1), targets[:, start:]
 
     def predict_sequence(self, features: Tensor) -> Tensor:
@@ -163,7 +164,7 @@ class VelocityPredictor(nn.Module):
         frame = self.decomposition.frame(judged.positions, before)
 
         def velocities(said: Tensor) -> Tensor:
-            if not self.says_update:
+            if not self.predicts_update:
                 said = said - self.decomposition.project(frame, before)
             return before + self.decomposition.decode(frame, said)
 
@@ -210,4 +211,4 @@ class VelocityPredictor(nn.Module):
         outputs, state.network = self.memory.step(self.network, inputs, state.network, state.n_seen)
         said = self.scaling.combine(features, outputs)
         state.n_seen += 1
-        return said if self.says_update else said - decomposition.project(frame, velocities)
+        return said if self.predicts_update else said - decomposition.project(frame, velocities)

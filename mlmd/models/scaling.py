@@ -94,7 +94,7 @@ class Scaling(nn.Module):
         self.input_gain.copy_(torch.where(active, 1.0 / spread, torch.zeros_like(spread)))
         residual, solution = self._fit_shortcut(features, targets, noise=noise)
         if not self.network:
-            return  # the basis stays zero: there is nobody to say the residual
+            return  # the basis stays zero: no network predicts the residual
         covariance = residual.mT @ residual / len(residual) + noise**2 * solution.mT @ solution
         self._set_basis(covariance, floor=ROUND_OFF_RESIDUAL * float(targets.abs().max()))
 

@@ -30,7 +30,7 @@ class Surroundings(Protocol):
     """Training, storage and words."""
 
     def train(self, number: int, splits: dict[str, Trajectory]) -> VelocityPredictor:
-        """Training ``number`` (from 1) on "train", selected by "val"; interrupted, it goes on where it stood."""
+        """Training ``number`` (from 1) on "train", selected by "val"; an interrupted one continues."""
         ...
 
     def load(self, number: int) -> VelocityPredictor:
@@ -42,7 +42,7 @@ class Surroundings(Protocol):
         ...
 
     def save(self, state: dict[str, Any]) -> None:
-        """Make the frames so far and the state the point to go on from."""
+        """Make the frames so far and the state the point from which a run is resumed."""
         ...
 
     def tell(self, progress: RunProgress, news: str | None) -> None:

@@ -30,7 +30,7 @@ class Entry:
 class Ledger:
     """Wall-clock time by what it was spent on.
 
-    Times of a resumed run go on from the last save: steps and seconds after it are lost together.
+    The times of a resumed run continue from the last save; steps and seconds after it are lost together.
 
     Args:
         began: `time.perf_counter` at the start of the command; what happens before the first step counts too.
@@ -84,7 +84,7 @@ class Ledger:
         return {"elapsed_s": self.elapsed_s, "seconds": dict(self.seconds), "entries": entries}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what ``state_dict`` wrote; the start of the process that resumes counts as well."""
+        """Continue from what ``state_dict`` wrote; the start-up of the resumed process counts as well."""
         self._before_s = state["elapsed_s"]
         self.seconds = dict(state["seconds"])
         self.entries = [Entry(*entry) for entry in state["entries"]]

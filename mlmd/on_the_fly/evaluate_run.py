@@ -1,4 +1,4 @@
-"""An on-the-fly run judged when it is over; the force calls made for it are nobody's.
+"""Evaluates a finished on-the-fly run; the force calls made for it are not counted.
 
 Its energy at the end is compared with the mean of the true steps before ML. Everything else, where it is asked for, is
 compared with pure Hamiltonian dynamics from the state at which ML took over.

@@ -85,7 +85,7 @@ class LearningStore:
         self._recorder.append(frames.to("cpu"))
 
     def save(self, state: dict[str, Any]) -> None:
-        """The recording's point to go on from."""
+        """Save the point from which the recording is resumed."""
         self._recorder.commit(state)
 
     def tell(self, progress: RunProgress, news: str | None) -> None:

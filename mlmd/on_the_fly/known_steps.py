@@ -21,7 +21,7 @@ class History:
     stretches: list[Trajectory] = field(default_factory=list)
 
     def append(self, frames: Trajectory) -> None:
-        """Take consecutive frames; they go on with the last stretch where they follow its last step."""
+        """Add consecutive frames; they extend the last stretch if they follow its last step."""
         if len(frames) == 0:
             return
         last = self.stretches[-1] if self.stretches else None

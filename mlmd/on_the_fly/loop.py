@@ -83,11 +83,11 @@ class OnTheFly:
         self._since_fallback: Watch | None = None
         self.signals: list[Signal] = []
         self.verdicts: dict[int, Verdict] = {}
-        self._heard: list[Signal] = []
+        self._new_signals: list[Signal] = []
 
     def begin(self, positions: Tensor, velocities: Tensor) -> None:
         """Begin at on-step positions (A) and velocities (A/fs), float64 [replica, atom, xyz]."""
-        self.propagator = Propagator.begin(self.dynamics, positions, velocities, listener=self._hear)
+        self.propagator = Propagator.begin(self.dynamics, positions, velocities, listener=self._on_hamiltonian_step)
 
     @property
     def step(self) -> int:
@@ -114,10 +114,10 @@ class OnTheFly:
         return RunProgress(self.standing.phase, self.step, self.frequency, excess, speed_up)
 
     def run(self, n_steps: int) -> None:
-        """Go on to step ``n_steps``.
+        """Run to step ``n_steps``.
 
         Raises:
-            PhysicsError: a molecule has left what its description holds for, though the Hamiltonian kicked it.
+            PhysicsError: a molecule has left the domain of its decomposition under true forces.
             CalculatorError: forces cannot be had; the last save stands.
         """
         while self.step < n_steps:
@@ -132,11 +132,11 @@ class OnTheFly:
     def _fresh_watch(self) -> Watch:
         return Watch(self.dynamics.system, device=self.dynamics.device)
 
-    def _hear(self, heard: HamiltonianStep) -> bool:
+    def _on_hamiltonian_step(self, true_step: HamiltonianStep) -> bool:
         if self.standing.phase == HAMILTONIAN:
-            (self._since_fallback or self.watch).learn(heard)
+            (self._since_fallback or self.watch).learn(true_step)
             return False
-        self._heard.append(self.watch.measure(heard))
+        self._new_signals.append(self.watch.measure(true_step))
         return True
 
     def _advance_known(self, n_steps: int) -> None:
@@ -153,7 +153,7 @@ class OnTheFly:
         self._save()
 
     def _learn(self) -> None:
-        """Train on the known steps, try, and hand over or go on."""
+        """Train on the known steps, validate, and hand over to ML or continue with the Hamiltonian."""
         standing, plan, propagator = self.standing, self.plan, self.propagator
         number = standing.n_rounds + 1
         self._adopt_new_energy()
@@ -210,10 +210,10 @@ class OnTheFly:
         """Up to and with the next injection; its steps stand where the signals are in order."""
         propagator = self.propagator
         start, pieces, reason = propagator.state_dict(), [], None
-        self._heard = []
+        self._new_signals = []
         with self.ledger.spending("learned"):
             try:
-                while not self._heard and self.step < n_steps:
+                while not self._new_signals and self.step < n_steps:
                     pieces.append(propagator.advance(min(PIECE_STEPS, n_steps - self.step), every=self.every))
                 self._check_domain()
             except (CalculatorError, PhysicsError) as error:  # at a state that only wrong kicks may have led to
@@ -223,7 +223,7 @@ class OnTheFly:
         if reason is not None:
             found_at = self.step
             propagator.rewind(start)
-            propagator.take_back()
+            propagator.end_ml()
             self.standing.n_fallbacks += 1
             self._since_fallback = self._fresh_watch()
             self._go_on(self.plan.fallback_steps)
@@ -232,7 +232,7 @@ class OnTheFly:
             return
         for frames in pieces:
             self.surroundings.keep(frames)
-        self.signals += self._heard
+        self.signals += self._new_signals
         self._note(None)
         if self.step - self.standing.saved_step >= SAVE_EVERY_LEARNED:
             self._save()
@@ -245,8 +245,8 @@ class OnTheFly:
         """What is out of order since the last injection, in words."""
         lost = self.propagator.diverged_at
         if lost:
-            return f"replica {min(lost)} has left physics"
-        for signal in self._heard:
+            return f"replica {min(lost)} has diverged"
+        for signal in self._new_signals:
             reason = signal.leaves(disagreement=self.plan.disagreement, energy_band=self.plan.energy_band)
             if reason is not None:
                 return reason
@@ -293,5 +293,5 @@ class OnTheFly:
         number, is_learned = self.standing.predictor, self.standing.phase == LEARNED
         predictor = self.surroundings.load(number).to(self.dynamics.device) if is_learned else None
         self.propagator = Propagator.restore(
-            self.dynamics, state["propagator"], predictor=predictor, listener=self._hear
+            self.dynamics, state["propagator"], predictor=predictor, listener=self._on_hamiltonian_step
         )

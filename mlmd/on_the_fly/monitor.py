@@ -66,39 +66,39 @@ class Watch:
         assert self._totals is not None
         return self._totals / self._n_steps
 
-    def learn(self, heard: HamiltonianStep) -> None:
+    def learn(self, true_step: HamiltonianStep) -> None:
         """Take a true step into what is normal; the first of a stretch have no complete energy yet."""
-        squares = heard.kicks[0].square().sum(dim=(-2, -1))
+        squares = true_step.kicks[0].square().sum(dim=(-2, -1))
         self._squares = squares if self._squares is None else self._squares + squares
-        total = heard.energy + kinetic_energy(heard.state.velocities + 0.5 * heard.kicks[0], self._masses)
+        total = true_step.energy + kinetic_energy(true_step.state.velocities + 0.5 * true_step.kicks[0], self._masses)
         self._totals = total if self._totals is None else self._totals + total
         self._n_steps += 1
-        energy = self.modified_energy(heard)
+        energy = self.modified_energy(true_step)
         if energy is not None:
             self._reference = self._reference.with_sample(energy)
 
-    def measure(self, heard: HamiltonianStep) -> Signal:
+    def measure(self, true_step: HamiltonianStep) -> Signal:
         """The signal of an injection."""
         assert self._squares is not None
-        energy = self.modified_energy(heard)
+        energy = self.modified_energy(true_step)
         assert energy is not None  # a stretch that is handed over has more kicks than an energy needs
-        assert heard.predicted is not None
+        assert true_step.predicted is not None
         size = (self._squares / self._n_steps).sqrt()
-        disagreement = (heard.predicted - heard.kicks[0]).norm(dim=(-2, -1)) / size
+        disagreement = (true_step.predicted - true_step.kicks[0]).norm(dim=(-2, -1)) / size
         excess = energy / self.reference.mean - 1.0
         worst = excess[excess.abs().argmax()]  # NaN counts as the largest
-        return Signal(heard.state.step, float(disagreement.max()), float(worst))
+        return Signal(true_step.state.step, float(disagreement.max()), float(worst))
 
     def departs_from(self, earlier: "Watch", *, band: float) -> bool:
         """Whether the mean energy of a replica lies outside a relative band about that of another watch."""
         return not bool(((self.reference.mean / earlier.reference.mean - 1.0).abs() <= band).all())
 
-    def modified_energy(self, heard: HamiltonianStep) -> Tensor | None:
+    def modified_energy(self, true_step: HamiltonianStep) -> Tensor | None:
         """Modified energy of a step [replica], eV; None where too few kicks come before it."""
-        if len(heard.kicks) < 4:
+        if len(true_step.kicks) < 4:
             return None
-        on_step = heard.state.velocities + 0.5 * heard.kicks[0]
-        return modified_energy(on_step, heard.energy, heard.kicks, self._inertia)
+        on_step = true_step.state.velocities + 0.5 * true_step.kicks[0]
+        return modified_energy(on_step, true_step.energy, true_step.kicks, self._inertia)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, for a restart file."""
@@ -111,7 +111,7 @@ class Watch:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with what ``state_dict`` wrote."""
+        """Continue from what ``state_dict`` wrote."""
         self._reference = EnergyReference(state["energies"], state["n_energies"])
         self._squares, self._totals, self._n_steps = state["squares"], state["totals"], state["n_steps"]
 

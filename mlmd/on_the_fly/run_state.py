@@ -12,7 +12,7 @@ class Standing:
 
     Attributes:
         phase: "hamiltonian" or "learned".
-        until: step at which the Hamiltonian stretch ends; None where it goes on to the end of the run.
+        until: step at which the Hamiltonian stretch ends; None where it lasts to the end of the run.
         n_rounds: trainings so far.
         predictor: number of the training whose predictor kicks; 0 where none does.
         n_fallbacks: how often the Hamiltonian took over again.

@@ -43,7 +43,7 @@ class Rounds:
         return self.files.folder / f"round_{number}"
 
     def train(self, number: int, splits: dict[str, Trajectory]) -> VelocityPredictor:
-        """The best predictor of training ``number``; interrupted before, it goes on from its last checkpoint."""
+        """The best predictor of training ``number``; an interrupted training continues from its last checkpoint."""
         plan, folder = self.plan, self.folder(number)
         torch.manual_seed(split_seed(plan.seed, f"round {number}"))
         predictor = self.make_predictor()

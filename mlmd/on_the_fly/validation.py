@@ -32,7 +32,7 @@ class Verdict:
     passes: bool
 
     def words(self, number: int, plan: OnTheFlyPlan, *, is_last: bool) -> str:
-        """What is said of it.
+        """The result in one sentence.
 
         Args:
             number: of the training.

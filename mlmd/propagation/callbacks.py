@@ -1,4 +1,4 @@
-"""What a Hamiltonian step tells whoever listens to a propagation."""
+"""Callbacks of a propagation: called after every Hamiltonian step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mlmd.state import MDState
 
 @dataclass(frozen=True)
 class HamiltonianStep:
-    """What a Hamiltonian step tells, at no further force call.
+    """The results of a Hamiltonian step; they need no further force call.
 
     Attributes:
         state: positions r_n and velocities v_{n-1/2}.
@@ -26,4 +26,4 @@ class HamiltonianStep:
 
 
 Listener = Callable[[HamiltonianStep], bool]
-"""Hears of every Hamiltonian step; True ends the present `Propagator.advance` with that step."""
+"""Called after every Hamiltonian step; True ends the present `Propagator.advance` with that step."""

@@ -41,7 +41,7 @@ class DivergenceGuard:
 class DivergenceCheck:
     """The checks of one run.
 
-    The positions and velocities of a diverged replica become NaN, so that every later frame says so.
+    The positions and velocities of a diverged replica become NaN in every later frame.
 
     Args:
         guard: when a replica counts as diverged.

@@ -59,7 +59,7 @@ class EnergyAnchor:
     The vibrational velocity is what translation and rotation leave of the on-step velocity: along the bond of two
     atoms, `internal_velocity` of more. Scaling it leaves both momenta alone. A vibration passes KE = 0 twice a period,
     where no scaling of a velocity can restore an energy: there the correction fades out smoothly, and what it leaves
-    is made good at a later injection.
+    is corrected at a later injection.
 
     Attributes:
         least_share: share of the vibrational energy that must be kinetic for a full correction, in (0, 1).

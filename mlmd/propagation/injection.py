@@ -199,7 +199,7 @@ class InjectionState:
 
 @dataclass(frozen=True)
 class Injection:
-    """When a true kick is injected, and whether the total energy is put right with it.
+    """When a Hamiltonian kick is injected, and whether it also corrects the total energy.
 
     Attributes:
         schedule: at which steps.

@@ -141,7 +141,7 @@ class Propagator:
         self._kick_square = float(known.kicks.square().sum(dim=(-2, -1)).nanmedian(dim=0).values.mean())
         self.injected = replace(self.dynamics.injection.init(), reference=reference or self.injected.reference)
 
-    def take_back(self) -> None:
+    def end_ml(self) -> None:
         """Let the Hamiltonian kick from the present step on."""
         self.learned = None
 
@@ -206,7 +206,7 @@ class Propagator:
         self._past = [*kicks, *self._past][:N_PAST_KICKS]
 
     def _hamiltonian_step(self, frames: FrameBuffer) -> bool:
-        """Whether the listener has heard enough."""
+        """Whether the listener ends the present call of `advance`."""
         state, predicted = self.state, None
         kick = self.true.kick(state) if self._first_kick is None else self._first_kick
         self._first_kick = None
@@ -218,11 +218,11 @@ class Propagator:
                 self._warm_up(state, kick) if state.step < self.start_step else self._inject(state, kick, predicted)
             )
         assert self.true.energy is not None  # of the same call as the kick
-        heard = HamiltonianStep(state, [kick, *self._past], self.true.energy, predicted)
-        self._past = heard.kicks[:N_PAST_KICKS]
+        report = HamiltonianStep(state, [kick, *self._past], self.true.energy, predicted)
+        self._past = report.kicks[:N_PAST_KICKS]
         frames.record(state, change)
         self.state = drift(state, change, dt_fs=self.system.dt_fs)
-        return self.listener is not None and self.listener(heard)
+        return self.listener is not None and self.listener(report)
 
     def _warm_up(self, state: MDState, kick: Tensor) -> Tensor:
         self.n_warmup_calls = self.true.hamiltonian.n_calls
@@ -247,7 +247,7 @@ class Propagator:
     def state_dict(self) -> dict[str, Any]:
         """Everything a restart needs, tensors and plain values."""
         if self.learned is not None:
-            self.dynamics.engine.settle(self.learned)
+            self.dynamics.engine.sync_memory(self.learned)
         injected = self.injected.to_dict()
         return {
             VERSION_KEY: RESTART_VERSION,

@@ -1,4 +1,4 @@
-"""Sweeps that survive: what of a multirun is finished, what goes on, and what is said about it; Hydra is not needed."""
+"""Sweeps that can be interrupted: which jobs are finished, which are resumed, and the report; without Hydra."""
 
 from mlmd.sweeps.digest import digest
 from mlmd.sweeps.extras import require_extra

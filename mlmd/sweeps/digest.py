@@ -50,7 +50,7 @@ def _trackers(logger: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _content(checkpoint: Path) -> str:
-    """A word for what a checkpoint holds; its path where it cannot be read, which whoever needs it will say."""
+    """The digest of a checkpoint's content; its path if it cannot be read, which is an error later."""
     try:
         path = checkpoint / "best.ckpt" if checkpoint.is_dir() else checkpoint
         return hashlib.sha256(path.read_bytes()).hexdigest()

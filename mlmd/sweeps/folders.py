@@ -11,7 +11,7 @@ from mlmd.sweeps.digest import KEY
 CONFIG, METRICS = "config.yaml", "metrics.json"
 
 _RESUMABLE = ("last.ckpt", "trajectory.h5.unfinished", "trajectory.h5")
-"""What a killed training or simulation leaves that it can go on from."""
+"""Files of a killed training or simulation from which it can be resumed."""
 
 _DIGEST_LINE = re.compile(rf"^{KEY}: '?([0-9a-f]+)'?$", re.MULTILINE)
 
@@ -48,7 +48,7 @@ class RunFolders:
         return next((folder for folder in self._latest_first(digest) if is_held(folder)), None)
 
     def resumable(self, digest: str) -> Path | None:
-        """The latest folder of an interrupted run that left something to go on from."""
+        """The latest folder of an interrupted run that can be resumed."""
         return next(
             (
                 folder

@@ -86,7 +86,7 @@ def run_jobs(jobs: Iterable[Job], run: Callable[[Job], Outcome], *, n_at_once: i
     n_running = 0
     while True:
         while n_running < n_at_once and (job := next(waiting, None)) is not None:
-            # Daemons: after an interruption nobody waits for a job that runs on another machine.
+            # Daemons: after an interruption the process does not wait for a job on another machine.
             threading.Thread(target=work, args=(job,), daemon=True).start()
             n_running += 1
         if n_running == 0:

@@ -42,7 +42,7 @@ def _at_a_time(n_at_once: int) -> str:
 
 
 def start_line(job: Job, folder: Path, *, resumes: bool) -> str:
-    """A job begins, or goes on."""
+    """The line for a job that begins or is resumed."""
     return f"[{job.number}] {'resumed' if resumes else 'started'}  {job.name}  {shown(folder)}"
 
 

@@ -141,10 +141,10 @@ class ThermalRegime:
 
 @contextmanager
 def _repeatable(system: System) -> Iterator[None]:
-    """Drawing neither hears of what was computed before, nor is heard of after.
+    """Drawing states does not depend on earlier calculations, and does not change later ones.
 
-    Quantum chemistry goes on from its last density, in the last digits; states of a seed, and the runs that follow,
-    must not depend on what else was drawn.
+    Quantum chemistry starts from its last density, which changes the last digits; states of a seed, and the runs that
+    follow, must not depend on what else was drawn.
     """
     forget = getattr(system.hamiltonian, "forget", lambda: None)
     forget()

@@ -12,9 +12,9 @@ ACCURACIES_PERCENT = (99.9, 99.99)
 class TrainingClock(Callback):
     """Logs ``time/train_s`` with every validation, and notes when an accuracy was first reached.
 
-    Training runs from its first batch on, validations and their rollouts included. A resumed run goes on from the time
-    of the checkpoint; what was lost after it does not count. A further training of the same run, a round of retraining,
-    goes on from the time of the one before, what lies between them included.
+    Training runs from its first batch on, validations and their rollouts included. A resumed run continues from the
+    time of the checkpoint; what was lost after it does not count. A further training of the same run, a round of retraining,
+    continues from the time of the one before, and the time between them counts.
 
     Args:
         began: `time.perf_counter` at the start of the command.
@@ -37,7 +37,7 @@ class TrainingClock(Callback):
         return self._before_s + (0.0 if self._train_began is None else time.perf_counter() - self._train_began)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start, or go on."""
+        """Start, or continue."""
         self._before_s = self.train_s
         self._train_began = time.perf_counter()
 
@@ -67,7 +67,7 @@ class TrainingClock(Callback):
         return {"train_s": self.train_s, "reached_s": dict(self.reached_s)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint's time."""
+        """Continue from the time in a checkpoint."""
         self._before_s = state_dict["train_s"]
         self._train_began = None
         self.reached_s = dict(state_dict["reached_s"])

@@ -44,5 +44,5 @@ class LaterLogger(Logger):
         self.logger.save()
 
     def finalize(self, status: str) -> None:
-        """Finalize; a logger may go on after that."""
+        """Finalize; a logger may log more after that."""
         self.logger.finalize(status)

@@ -3,7 +3,7 @@
 A stage is a training: stage 0 is the first, stage k is round k. Stage 0 writes its checkpoints into the run's folder,
 round k into ``retraining_k``. At the end ``best.ckpt`` of the run is that of the last stage, and stage 0's is kept in
 ``retraining_0``. Visited states are stored nowhere: they follow from the best checkpoints and the seed, so that an
-interrupted round goes on from its own last checkpoint with the states it had.
+interrupted round continues from its own last checkpoint with the states it had.
 """
 
 import shutil
@@ -64,7 +64,7 @@ class Retraining:
         system: what is simulated.
         regime: how initial states are drawn.
         rollouts: the callback that validates and tests by rollout.
-        clock: goes on through all rounds.
+        clock: runs through all rounds.
         loggers: of the run.
         start_step: Hamiltonian steps before ML takes over in a rollout.
         device: where rollouts are propagated.
@@ -149,7 +149,7 @@ class Retraining:
             draw_initial(self.system, regime, n_replicas, seed=seed, purpose=purpose),
             start_step=self.start_step,
             n_steps=self.plan.n_steps,
-            length=batches.sequence_length + predictor.first_input,
+            length=batches.sequence_length + predictor.n_input_history,
             correction=self.plan.correction,
             frequency=self.plan.frequency,
             engine=self.rollouts.val_plan.engine,

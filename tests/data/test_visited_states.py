@@ -101,7 +101,7 @@ def test_otherwise_the_error_of_the_last_kick_is_taken_over(visit, rollout, pred
 
 def test_inputs_carry_the_learned_update_and_targets_the_asked_one(visit, predictor):
     states = visit(predictor, correction=1.0)
-    run, start = states.trajectory, predictor.first_input
+    run, start = states.trajectory, predictor.n_input_history
     features, targets = predictor.training_pairs(run, states.target_kicks)
     frame = predictor.decomposition.frame(run.positions, run.velocities_before)
     n_features = predictor.decomposition.n_features
@@ -120,7 +120,7 @@ def test_a_velocity_target_is_the_velocity_after_the_asked_kick(visit, predictor
     frame = plain.decomposition.frame(run.positions, run.velocities_before)
     expected = plain.decomposition.project(frame, run.velocities_before + states.target_kicks)
     targets = plain.training_pairs(run, states.target_kicks)[1]
-    torch.testing.assert_close(targets, expected[:, plain.first_input :], rtol=1e-12, atol=0.0)
+    torch.testing.assert_close(targets, expected[:, plain.n_input_history :], rtol=1e-12, atol=0.0)
 
 
 def test_replicas_count_up_to_where_they_leave_physics(visit, rollout, explosive, hcl_morse):

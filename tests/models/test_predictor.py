@@ -58,17 +58,17 @@ def stream(predictor, trajectory):
 def test_streaming_is_the_sequence(make_predictor, run, variant):
     predictor = make_predictor(run, **variant)
     features, targets = predictor.training_pairs(run)
-    assert features.shape == (3, 60 - predictor.first_input, predictor.scaling.input_mean.numel())
-    assert targets.shape == (3, 60 - predictor.first_input, predictor.decomposition.n_components)
+    assert features.shape == (3, 60 - predictor.n_input_history, predictor.scaling.input_mean.numel())
+    assert targets.shape == (3, 60 - predictor.n_input_history, predictor.decomposition.n_components)
     whole = predictor.predict_sequence(features)
     assert whole.shape[1] == 60 - predictor.n_history
     spoken = whole - predictor.scaling.linear(features)[:, predictor.memory.n_skipped :]
     assert float(spoken.abs().max()) > 1e-8  # far above the tolerance below
-    if not predictor.says_update:
+    if not predictor.predicts_update:
         frame = predictor.decomposition.frame(run.positions, run.velocities_before)
         whole = whole - predictor.decomposition.project(frame, run.velocities_before)[:, predictor.n_history :]
     said = stream(predictor, run)
-    assert all(components is None for components in said[: predictor.first_input])
+    assert all(components is None for components in said[: predictor.n_input_history])
     streamed = torch.stack(said[predictor.n_history :], dim=1)
     torch.testing.assert_close(streamed, whole, rtol=0, atol=1e-13)
 
@@ -94,11 +94,11 @@ def test_pairs_that_must_be_seen_as_well(make_predictor, run, R, history, n_hist
 def test_targets_are_the_true_kicks(make_predictor, run, kind, target, shortcut):
     components, frame_name = COMPONENTS[kind]
     predictor = make_predictor(run, components=components, frame=frame_name, target=target, shortcut=shortcut)
-    assert predictor.says_update == (target == "update" or shortcut)
+    assert predictor.predicts_update == (target == "update" or shortcut)
     decomposition = predictor.decomposition
     _, targets = predictor.training_pairs(run)
     frame = decomposition.frame(run.positions, run.velocities_before)
-    if not predictor.says_update:
+    if not predictor.predicts_update:
         targets = targets - decomposition.project(frame, run.velocities_before)[:, 1:]
     frame_from_one = decomposition.frame(run.positions[:, 1:], run.velocities_before[:, 1:])
     # A bond force has no other part than the one that any of these decompositions can say.
@@ -127,7 +127,7 @@ def test_coordinate_frames_are_the_latest_newest_first(make_predictor, run, R):
     features, _ = predictor.training_pairs(run)
     lengths = (run.positions[:, :, 1] - run.positions[:, :, 0]).norm(dim=-1)
     for index in range(features.shape[1]):
-        n = index + predictor.first_input
+        n = index + predictor.n_input_history
         torch.testing.assert_close(features[:, index, -R:], torch.stack([lengths[:, n - back] for back in range(R)], 1))
 
 

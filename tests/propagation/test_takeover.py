@@ -65,7 +65,7 @@ def test_taken_back_the_hamiltonian_goes_on_from_there(hcl_morse, started, mimic
     propagator = started()
     propagator.hand_over(mimic(hcl_morse), propagator.advance(40))
     propagator.advance(35)
-    propagator.take_back()
+    propagator.end_ml()
     state, calls = propagator.state, propagator.true.hamiltonian.n_calls
     later = propagator.advance(20)
     assert propagator.true.hamiltonian.n_calls == calls + 20

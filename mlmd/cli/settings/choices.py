@@ -23,7 +23,7 @@ class Key:
     Attributes:
         name: dotted, from the top of the configuration: "regime.temperature_K".
         default: the value in the choice's file.
-        meaning: what it means; empty where neither the class nor the file says so.
+        meaning: what it means; empty where neither the class nor the file describes it.
     """
 
     name: str
@@ -45,7 +45,7 @@ def choices(group: str, folders: tuple[Path, ...] = (CONF,)) -> dict[str, list[K
 
 @functools.cache
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The content of a configuration file, which nobody may change."""
+    """The content of a configuration file, which must not be changed."""
     content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _LOADER) or {}
     return content
 

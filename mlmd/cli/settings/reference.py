@@ -34,7 +34,7 @@ class Entry:
         name: dotted.
         meaning: in words.
         unit: of the value; empty for none.
-        bounds: the values that are allowed, in words; empty where the meaning says so.
+        bounds: the values that are allowed, in words; empty where the meaning names them.
         default: value of the default choice.
         only_with: the choices that have the key, "regime=thermal"; empty where all of its group have it.
     """

@@ -62,6 +62,6 @@ class AutoEngine:
         """As the chosen engine does."""
         return self.chosen.follow(state, learned, kick)
 
-    def settle(self, learned: LearnedKick) -> None:
+    def sync_memory(self, learned: LearnedKick) -> None:
         """As the chosen engine does."""
-        self.chosen.settle(learned)
+        self.chosen.sync_memory(learned)

@@ -15,7 +15,7 @@ N_PAST_KICKS = 3
 class Engine(Protocol):
     """Advances learned steps; every engine gives the trajectory of the eager one within a stated tolerance.
 
-    An engine may keep the predictor's memory in a form of its own from one call to the next; ``settle`` brings
+    An engine may keep the predictor's memory in a form of its own from one call to the next; ``sync_memory`` brings
     ``learned.memory`` up to date, so a run saved with one engine can be continued with another. States are never
     changed in place.
 
@@ -64,7 +64,7 @@ class Engine(Protocol):
         """
         ...
 
-    def settle(self, learned: LearnedKick) -> None:
+    def sync_memory(self, learned: LearnedKick) -> None:
         """Bring ``learned.memory`` up to date."""
         ...
 

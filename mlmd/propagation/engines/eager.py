@@ -38,5 +38,5 @@ class EagerEngine:
         learned.accept(kick)
         return predicted
 
-    def settle(self, learned: LearnedKick) -> None:
+    def sync_memory(self, learned: LearnedKick) -> None:
         """Nothing to do: the memory is always up to date."""

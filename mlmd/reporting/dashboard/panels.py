@@ -127,7 +127,7 @@ def _stability(schedules: Sequence[str]) -> Section:
 def _structure_and_dynamics(schedules: Sequence[str]) -> Section:
     return Section(
         "Structure and dynamics",
-        "Are bond, correlations and momenta right, which nobody predicted?",
+        "Are bond, correlations and momenta right, although they are not predicted?",
         (
             Panel("Velocity autocorrelation function", "chart", ("dynamics/vacf_table",)),
             Panel("Vibrational spectrum", "chart", ("dynamics/spectrum_table",)),

@@ -13,7 +13,7 @@ from mlmd.propagation.engines.base import N_PAST_KICKS, count_replicas
 from mlmd.propagation.engines.cpu.geometry import compiled_geometry
 from mlmd.propagation.engines.cpu.kernel import Motion, NarrowTile, Run, SingleReplica, WideTile, stretch_kernel
 from mlmd.propagation.engines.cpu.lanes import LANES
-from mlmd.propagation.engines.cpu.layout import Scratch, hold, kernel_sizes, make_held, make_scratch, settle
+from mlmd.propagation.engines.cpu.layout import Scratch, hold, kernel_sizes, make_held, make_scratch, sync_memory
 from mlmd.propagation.engines.cpu.packing import pack_scales, pack_weights
 from mlmd.propagation.engines.eager import EagerEngine
 from mlmd.propagation.frames import FrameBuffer
@@ -105,10 +105,10 @@ class NumbaEngine:
         self._stretch(learned, motion, Run(0.0, state.step, 1, memory.n_seen, 0, 1))
         return predicted
 
-    def settle(self, learned: LearnedKick) -> None:
+    def sync_memory(self, learned: LearnedKick) -> None:
         """Bring the memory of ``learned`` up to date with the tiles."""
         if self._memory is learned.memory:
-            settle(self._held, learned.memory, self._sizes, self._width)
+            sync_memory(self._held, learned.memory, self._sizes, self._width)
 
     def _stretch(self, learned: LearnedKick, motion: Motion, run: Run) -> None:
         """Let every thread advance its share of the tiles; the last share is this thread's own."""

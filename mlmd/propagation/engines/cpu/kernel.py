@@ -55,12 +55,12 @@ class Motion(NamedTuple):
 
     Attributes:
         positions: [replica, atom, xyz], advanced in place.
-        velocities: likewise.
+        velocities: the same.
         kicks: the last kicks, newest first, [kick, replica, atom, xyz].
         given: Hamiltonian kick of the one step, [replica, atom, xyz]; empty in a learned stretch.
         frame_positions: [frame, replica, atom, xyz].
-        frame_velocities: likewise.
-        frame_kicks: likewise.
+        frame_velocities: the same.
+        frame_kicks: the same.
     """
 
     positions: Array
@@ -175,7 +175,7 @@ def _predict(like, geometry, sizes, weights, scales, tile, full):
             of_network = convert(load(tile.outputs, output * n_lanes, float_like), like)
             value = value + scales[basis + output * n_components + component] * of_network
         write_row(rows, said + component, value)
-    if sizes.says_update == 0:
+    if sizes.predicts_update == 0:
         project(geometry, rows, 3 * n_atoms, said + n_components, n_atoms, like)
         for row in range(said, said + n_components):
             write_row(rows, row, read_row(rows, row, like) - read_row(rows, row + n_components, like))

@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
         n_hidden: units of a layer, padded with zeros to whole blocks.
         n_window: staggered states; 1 for a carried memory.
         carries: 0 where a state begins anew once it has read its window.
-        says_update: 0 where the prediction is the next velocity.
+        predicts_update: 0 where the prediction is the next velocity.
     """
 
     n_atoms: int
@@ -45,7 +45,7 @@ class Sizes(NamedTuple):
     n_hidden: int
     n_window: int
     carries: int
-    says_update: int
+    predicts_update: int
 
 
 class Held(NamedTuple):
@@ -54,7 +54,7 @@ class Held(NamedTuple):
     Attributes:
         rows: float64 [tile, row * replica]: positions, velocities, kicks, frame, inputs, components; see ``forms``.
         hidden: float32 [tile, layer * staggered state * unit * replica].
-        cell: likewise.
+        cell: the same.
     """
 
     rows: Array
@@ -118,7 +118,7 @@ def kernel_sizes(predictor: VelocityPredictor, width: int) -> Sizes:
         n_hidden=-(-spec.hidden_size // block) * block,
         n_window=memory.length if isinstance(memory, WindowMemory) else 1,
         carries=int(not isinstance(memory, WindowMemory)),
-        says_update=int(predictor.says_update),
+        predicts_update=int(predictor.predicts_update),
     )
 
 
@@ -155,7 +155,7 @@ def hold(memory: PredictorState, held: Held, sizes: Sizes, width: int) -> None:
         padded[:, :, n_units:] = 0.0
 
 
-def settle(held: Held, memory: PredictorState, sizes: Sizes, width: int) -> None:
+def sync_memory(held: Held, memory: PredictorState, sizes: Sizes, width: int) -> None:
     """Bring a predictor's memory up to date with the tiles."""
     for row, values in _input_rows(memory, sizes):
         rows = _row_view(held, width)[:, row : row + values.shape[1]].swapaxes(1, 2)

@@ -98,7 +98,7 @@ class CudaEngine:
             return self._eager.follow(state, learned, kick)
         return self._kernel_stretch.follow(state, learned.memory, kick)
 
-    def settle(self, learned: LearnedKick) -> None:
+    def sync_memory(self, learned: LearnedKick) -> None:
         """Nothing to do: the memory is up to date after every call."""
 
 

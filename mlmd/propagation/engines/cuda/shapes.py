@@ -24,7 +24,7 @@ class KernelShapes:
         n_frames: coordinate frames read.
         n_layers: LSTM layers.
         hidden_size: units a layer has.
-        says_update: whether the predictor says u_n.
+        predicts_update: whether the predictor says u_n.
         length: states kept for a window; 1 where the memory is carried.
         block: columns of a program, on chip at the same time.
     """
@@ -36,7 +36,7 @@ class KernelShapes:
     n_frames: int
     n_layers: int
     hidden_size: int
-    says_update: bool
+    predicts_update: bool
     length: int
     block: int
 
@@ -67,7 +67,7 @@ class KernelShapes:
             n_frames=spec.coordinate_frames,
             n_layers=spec.n_layers,
             hidden_size=spec.hidden_size,
-            says_update=predictor.says_update,
+            predicts_update=predictor.predicts_update,
             length=length,
             block=16 if small else cls.largest_block,
         )
@@ -102,7 +102,7 @@ class KernelShapes:
         """The kernel's constants but FOLLOWS."""
         return {
             "KIND": self.kind,
-            "SAYS_UPDATE": self.says_update,
+            "SAYS_UPDATE": self.predicts_update,
             "N_FRAMES": self.n_frames,
             "LAYERS": self.n_layers,
             "UNITS": self.hidden_size,
