@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 
 class StepBar:
-    """A bar over MD steps that is told how far a named run is."""
+    """A progress bar over the MD steps of named runs."""
 
     def __init__(self) -> None:
         self._bar: Any = None

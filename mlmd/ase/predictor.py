@@ -11,7 +11,7 @@ from mlmd.models import PredictorSpec
 from mlmd.systems import System
 
 _ELEMENTS = {"D": "H", "T": "H"}
-"""Isotopes that our symbols name; ASE tells them by their mass."""
+"""Isotopes with a symbol of their own here; ASE distinguishes them by their mass."""
 
 
 def check_atoms(atoms: ase.Atoms) -> None:

@@ -1,4 +1,4 @@
-"""The dynamics that MLMD inside ASE propagates, from what its user says."""
+"""The dynamics that MLMD inside ASE propagates, from the arguments of its user."""
 
 import math
 

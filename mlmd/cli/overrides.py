@@ -132,7 +132,7 @@ def _groups(folders: Iterable[Path]) -> dict[str, set[str]]:
 
 
 def _is_choice(line: str, groups: Mapping[str, set[str]]) -> bool:
-    """Whether an override chooses a file of a group, or says where the files are."""
+    """Whether an override chooses a file of a group, or gives the folder of the files."""
     return not line.startswith("~") and (_key_of(line) in groups or _key_of(line) == "hydra.searchpath")
 
 

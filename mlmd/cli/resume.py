@@ -1,4 +1,4 @@
-"""An interrupted run is resumed: its stored configuration, and how a user is told to resume it."""
+"""Resuming an interrupted run: its stored configuration, and the message on how to resume it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,13 +48,13 @@ def resumable(
     errors: tuple[type[MlmdError], ...] = (CalculatorError,),
     where: Callable[[], str] = lambda: "",
 ) -> Iterator[None]:
-    """What is interrupted inside says how to resume it.
+    """An interruption inside ends with a line on how to resume the run.
 
     Args:
         command: "train" or "simulate".
         folder: of the run.
         errors: after these a run can be resumed.
-        where: says how far the run is, for the error.
+        where: returns how far the run is, for the error.
 
     Raises:
         SystemExit: with code 130, after an interruption from the keyboard.

@@ -187,7 +187,7 @@ def _data(
 def _own_data(
     plan: FilePlan, system: System, files: RunFiles, *, n_history: int, resumes: bool
 ) -> dict[str, Trajectory]:
-    """The splits from a user's files; the run's ``data.json`` says which, and a resumed run insists on them."""
+    """The splits from a user's files; ``data.json`` lists them, and a resumed run requires the same."""
     data = read_user_data(plan, system, n_history=n_history)
     if resumes:
         data.require_sources_of(files.folder / DATA_FILE)

@@ -1,6 +1,6 @@
 """What a file may name: nothing that a stranger wrote decides which code runs.
 
-A checkpoint or a run's folder says which classes its run was made of. They are made again only if the shipped
+A checkpoint or a run's folder names the classes of its run. They are instantiated only if the shipped
 configuration, or a configuration folder of the command line, names them for the same purpose, or if the command line
 says ``trust=<name>``. What is typed on the command line itself is free.
 """

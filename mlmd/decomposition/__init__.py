@@ -1,4 +1,4 @@
-"""Which numbers the network reads and says: Cartesian components, or translation, rotation and vibration."""
+"""Model inputs and outputs: Cartesian components, or translation, rotation and vibration."""
 
 from mlmd.decomposition.base import Decomposition, Frame, Molecule
 from mlmd.decomposition.body_cartesian import BodyCartesian

@@ -53,7 +53,7 @@ class Molecule:
 
 
 class Decomposition(ABC, Generic[FrameT]):
-    """Maps a state to numbers that a network reads and the numbers it says to a velocity change.
+    """Maps a state to model inputs, and model outputs to a velocity change.
 
     A half-step velocity v_{n-1/2} lives between r_{n-1} and r_n, a kick u_n at r_n. Velocities that are read are
     therefore expressed about the middle of their step, kicks at its end; r_{n-1} = r_n - dt v_{n-1/2} needs no memory.
@@ -64,8 +64,8 @@ class Decomposition(ABC, Generic[FrameT]):
         n_components: numbers ``project`` gives and ``decode`` takes.
         n_coordinates: numbers ``coordinates`` gives.
 
-    A class says in its header which ``model.components`` it is, and, where several share the word, for which
-    ``model.frame`` and how many atoms. One without a word is chosen by its dotted path.
+    The header of a class names its ``model.components`` and, where several share the name, for which
+    ``model.frame`` and how many atoms. A class without a name is chosen by its dotted path.
     """
 
     registered: ClassVar[dict[str, list[type["Decomposition[Any]"]]]] = {}

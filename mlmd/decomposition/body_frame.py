@@ -53,7 +53,7 @@ class BodyFrame(Frame):
 
 
 class BodyGeometry(ABC):
-    """The frame of a reference geometry, and what can be said of it by geometry alone.
+    """The frame of a reference geometry, and what follows from geometry alone.
 
     Args:
         masses_u: masses, u.

@@ -2,7 +2,7 @@
 
 Translation is conserved and carries no news, so it is not read. What is read: the vibrational velocity in the middle of
 the step, which is the mean rate of the bond length over it, and the speed across the bond. At one angular momentum the
-latter says how long the bond is: a velocity that knows a coordinate, which is the molecule's doing, not an input.
+latter determines the length of the bond: a velocity that depends on a coordinate, though no coordinate is an input.
 """
 
 from dataclasses import dataclass

@@ -134,7 +134,7 @@ def not_converged(
     """What to say of a calculation that no retry helps.
 
     Args:
-        why: what the program said.
+        why: the program's own message.
         name: of the method.
         n_retries: how often it was tried again.
         symbols: element symbols.

@@ -10,11 +10,11 @@ LSTMState = tuple[Tensor, Tensor]
 class StackedLSTM(nn.Module):
     """LSTM layers and a linear head (Hochreiter and Schmidhuber 1997, the layers stacked).
 
-    The head starts at zero, so an untrained network says nothing and the linear shortcut beside it stands alone.
+    The head starts at zero, so an untrained network predicts zero and only the linear shortcut counts.
 
     Args:
         n_inputs: numbers read each step.
-        n_outputs: numbers said each step.
+        n_outputs: outputs of each step.
         hidden_size: width of every layer.
         n_layers: number of layers.
     """

@@ -13,7 +13,7 @@ from mlmd.registered import find_class
 class Memory(ABC):
     """The same network, read in two ways; ``step`` in a rollout gives what ``sequence`` gives in training.
 
-    A class says in its header which ``memory.kind`` it is; one without a word is chosen by its dotted path.
+    The header of a class names its ``memory.kind``; a class without a name is chosen by its dotted path.
 
     Attributes:
         n_skipped: steps at the start of a sequence without an output that counts.

@@ -61,7 +61,7 @@ class VelocityPredictor(nn.Module):
     """Predicts kicks from velocities.
 
     One step reads the velocity features of v_{n-1/2} and the components of the last update u_{n-1}, earlier such pairs
-    where ``history`` asks for more than one, and R coordinate frames, and says the components of v_{n+1/2} or of u_n.
+    where ``history`` is more than one, and R coordinate frames, and predicts the components of v_{n+1/2} or of u_n.
     Positions enter only as the axes of the decomposition unless R > 0.
 
     With the shortcut, a prediction of v_{n+1/2} starts from v_{n-1/2} with weight one. A fitted weight could differ

@@ -30,8 +30,8 @@ class Scaling(nn.Module):
 
     Args:
         n_features: numbers read.
-        n_components: numbers said.
-        shortcut: with a linear shortcut; otherwise the network says everything.
+        n_components: model outputs.
+        shortcut: with a linear shortcut; otherwise the network predicts everything.
         ridge: standard deviation of noise on the standardised inputs for which the shortcut is fitted in any case.
         fixed: its weights, [n_features, n_components], in place of a fit.
         network: whether there is one that learns what the shortcut leaves.
@@ -149,7 +149,7 @@ class Scaling(nn.Module):
         return response
 
     def combine(self, features: Tensor, network_outputs: Tensor) -> Tensor:
-        """The prediction: shortcut plus what the network says."""
+        """The prediction: shortcut plus the output of the network."""
         said: Tensor = network_outputs.to(features.dtype) @ self.basis
         return self.linear(features) + said
 

@@ -45,7 +45,7 @@ class LearningStore:
             metadata: stored in the trajectory's file.
 
         Returns:
-            What the run says of itself, see `outcome`; from the file where it had come to its end before.
+            The result of the run, see `outcome`; that of the file if the run had finished before.
 
         Raises:
             DataError: the file cannot be written, or what was recorded belongs to another run or is damaged.
@@ -94,7 +94,7 @@ class LearningStore:
 
 
 def outcome(run: OnTheFly) -> dict[str, Any]:
-    """What a finished run says of itself, in plain values."""
+    """The result of a finished run, in plain values."""
     return {
         "standing": vars(run.standing).copy(),
         "frequency": run.frequency,

@@ -16,7 +16,7 @@ from mlmd.units import ACCELERATION
 
 @dataclass(frozen=True)
 class Signal:
-    """What one Hamiltonian step after ML took over said; the worst of the replicas.
+    """Result of one Hamiltonian step after ML took over, of the worst replica.
 
     Attributes:
         step: MD step.

@@ -1,4 +1,4 @@
-"""What molecular dynamics that trains its own predictor is told beforehand."""
+"""The plan of molecular dynamics that trains its own predictor."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ class OnTheFlyPlan:
         """Refuse lengths that the predictor or its training cannot do with.
 
         Args:
-            n_history: steps that the predictor reads before it says anything that counts.
+            n_history: steps that the predictor reads before its first valid output.
             sequence_length: frames of a training stretch, those before its first input included.
 
         Raises:

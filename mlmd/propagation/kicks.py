@@ -42,7 +42,7 @@ class HamiltonianKick:
 class LearnedKick:
     """The kick of a velocity predictor, with the memory it carries along one rollout.
 
-    ``kick`` reads the state and predicts; ``accept`` then tells which kick the step really took, learned or
+    ``kick`` reads the state and predicts; ``accept`` then receives the kick that the step took, learned or
     Hamiltonian, so that the next step reads the truth about its past. Both happen at every step, also where a
     Hamiltonian kick stands.
 

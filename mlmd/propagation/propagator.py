@@ -23,7 +23,7 @@ class Propagator:
     """Propagates a batch of replicas with Hamiltonian and learned kicks; made by `begin` or `restore`.
 
     Up to ``start_step`` every kick is Hamiltonian and fills the predictor's memory; from then on the kick is learned
-    except where the injection schedule says otherwise. Restoring what ``state_dict`` wrote gives the trajectory that
+    except at the steps of the injection schedule. Restoring what ``state_dict`` wrote gives the trajectory that
     never stopping would have given.
 
     Attributes:
@@ -146,7 +146,7 @@ class Propagator:
         self.learned = None
 
     def rewind(self, saved: dict[str, Any]) -> None:
-        """Go back to what ``state_dict`` said earlier in this run; the force calls made since stay counted."""
+        """Go back to an earlier ``state_dict`` of this run; the force calls made since stay counted."""
         n_calls = self.true.hamiltonian.n_calls
         self._load_state_dict(saved)
         self.true.hamiltonian.n_calls = n_calls

@@ -13,14 +13,14 @@ from mlmd.progress import StepBar, say
 from mlmd.propagation import Dynamics, Propagator, rollout_counts
 
 PIECE_STEPS, PIECE_BYTES = 5000, 64 * 2**20
-"""Steps that are propagated at once, or fewer where their frames are larger; progress is told after each piece."""
+"""Steps that are propagated at once, or fewer where their frames are larger; progress is shown after each piece."""
 
 SAVE_EVERY_S = 10.0
 """A save waits for the disk, some milliseconds; a killed run loses no more than this time, or one piece."""
 
 SAVE_EVERY_STEPS = 200
 """Where the Hamiltonian remembers earlier geometries it has to forget them at a save, so that a resumed run is the
-uninterrupted one; then saves are told by steps, not by the clock."""
+uninterrupted one; then saves follow the number of steps, not the clock."""
 
 
 @dataclass(frozen=True)

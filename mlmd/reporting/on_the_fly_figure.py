@@ -49,7 +49,7 @@ def timeline_figure(path: str | Path, timeline: Timeline, label: RunLabel) -> Pa
     Args:
         path: the PNG file.
         timeline: the run.
-        label: what the figure says of it.
+        label: title and caption of the figure.
 
     Raises:
         DataError: the file cannot be written.

@@ -32,7 +32,7 @@ def report(
     label: RunLabel,
     device: torch.device,
 ) -> dict[str, float]:
-    """Leave records and figures of a run that is over; what ``metrics.json`` says of it.
+    """Write records and figures of a finished run, and return its metrics.
 
     Args:
         outcome: see `mlmd.on_the_fly.folder_backend.outcome`.

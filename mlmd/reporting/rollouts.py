@@ -31,7 +31,7 @@ FLOOR = 1e-12
 """Energy errors below this, an exact zero among them, are drawn here: round-off of a mean over a run."""
 
 CEILING = 1e2
-"""Energy errors above this, a diverged replica's among them, are drawn here: how far past ruin tells nothing."""
+"""Energy errors above this, a diverged replica's among them, are drawn here: larger ones carry no information."""
 
 N_MARKED = 60
 

@@ -115,7 +115,7 @@ def leave_curves(
         folder: of the run.
         curves: of the rollouts.
         diverged_at: by schedule, step at which a replica was found diverged, by replica.
-        label: says what was run.
+        label: of the run.
         system: what was simulated.
     """
     write_curves(folder / "curves.json", curves, run=asdict(label), period_fs=system.slowest_period_fs)

@@ -25,7 +25,7 @@ REFERENCE_COLOUR = "0.25"
 """Dark grey, for reference dynamics in every figure."""
 
 SCHEDULE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-"""Palette of Okabe and Ito (2008), told apart also by colour-blind readers; its yellow is too pale for lines."""
+"""Palette of Okabe and Ito (2008), which colour-blind readers can distinguish; its yellow is too pale for lines."""
 
 _LINE_STYLES = ("-", "--", ":", "-.")
 

@@ -36,7 +36,7 @@ MAX_UPLOAD_BYTES = 500 * 10**6
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """What a tracker is told of a run when it begins.
+    """What a tracker receives of a run when it begins.
 
     Attributes:
         folder: of the run.
@@ -108,7 +108,7 @@ class Trackers(Tracker):
     """Several trackers as one; none where there are none.
 
     Args:
-        trackers: each is told everything.
+        trackers: each receives everything.
     """
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
@@ -212,7 +212,7 @@ class WandbTracker(Tracker):
         rows = energy_rows(curves)
         self._run.define_metric(TIME_KEY, hidden=True, summary="none")
         for key in sorted({key for row in rows for key in row} - {TIME_KEY}):
-            # By name, for Lightning has told W&B that everything runs over its own step.
+            # By name, because Lightning has set its own step as the axis of everything.
             self._run.define_metric(key, step_metric=TIME_KEY, step_sync=False, summary="none")
         for row in rows:
             self._run.log(row)

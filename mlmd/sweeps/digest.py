@@ -20,7 +20,7 @@ _N_DIGITS = 16
 def digest(values: Mapping[str, Any]) -> str:
     """The digest of all that decides a job's results.
 
-    Left out are the version of the configuration's format, and what says where things lie: the folder to resume and the
+    Left out are the version of the configuration's format, and the places of files: the folder to resume and the
     cache of reference data. A checkpoint counts by
     its content, so that a file that was moved is the same and one that was overwritten is another. All else counts,
     the seed, the number of threads and the logger included.

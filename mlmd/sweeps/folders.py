@@ -34,7 +34,7 @@ class RunFolders:
                 self.add(Path(path))
 
     def add(self, folder: Path) -> None:
-        """Take note of a run's folder, which says its digest itself."""
+        """Add a run's folder; its digest is read from it."""
         digest = _digest_of(folder)
         if digest is not None:
             self._by_digest.setdefault(digest, []).append(folder)

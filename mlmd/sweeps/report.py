@@ -1,4 +1,4 @@
-"""What a sweep says: a line when a job begins or ends, and at its end a table of all."""
+"""The report of a sweep: a line when a job begins or ends, and a table of all at its end."""
 
 import json
 import os

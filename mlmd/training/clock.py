@@ -12,9 +12,9 @@ ACCURACIES_PERCENT = (99.9, 99.99)
 class TrainingClock(Callback):
     """Logs ``time/train_s`` with every validation, and notes when an accuracy was first reached.
 
-    Training runs from its first batch on, validations and their rollouts included. A resumed run continues from the
-    time of the checkpoint; what was lost after it does not count. A further training of the same run, a round of retraining,
-    continues from the time of the one before, and the time between them counts.
+    The time of training runs from its first batch and includes validations and their rollouts. A resumed run continues
+    from the time of its checkpoint; what was lost after it does not count. A round of retraining continues from the
+    time of the training before, and the time between them counts.
 
     Args:
         began: `time.perf_counter` at the start of the command.
@@ -58,7 +58,7 @@ class TrainingClock(Callback):
                 self.reached_s.setdefault(level, self.train_s)
 
     def costs(self) -> dict[str, float]:
-        """What ``metrics.json`` says of it; an accuracy that was not reached is absent."""
+        """The metrics of the clock; an accuracy that was not reached is absent."""
         costs = {} if self.first_step_s is None else {"cost/first_step_s": self.first_step_s}
         return costs | {f"cost/to_{level}_percent_s": seconds for level, seconds in sorted(self.reached_s.items())}
 

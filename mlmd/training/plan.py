@@ -62,7 +62,7 @@ class TrainingPlan:
 
 
 def cpu_runs_bfloat16() -> bool:
-    """Whether an LSTM runs in bfloat16 here: on CPUs without AVX-512 it may not, which only trying tells."""
+    """Whether an LSTM runs in bfloat16 here: on CPUs without AVX-512 it may not, which is found by trying."""
     lstm = torch.nn.LSTM(1, 1, batch_first=True)
     try:
         with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():

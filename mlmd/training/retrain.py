@@ -103,7 +103,7 @@ class Retraining:
             first: stage 0, which is over.
 
         Returns:
-            The last stage, and what ``metrics.json`` says of the rounds.
+            The last stage, and the metrics of the rounds.
         """
         if self.plan.rounds == 0:
             return first, {}

@@ -10,8 +10,8 @@ from mlmd.training.optimizers import OptimizerPlan
 class RetrainingPlan:
     """How a trained predictor learns from its own rollouts; see `mlmd.data.visited_states` for what it learns there.
 
-    In every round it propagates new initial states, with few injections, the Hamiltonian says what its kicks should
-    have been, and it is trained on that and on reference trajectories, as in dataset aggregation (Ross, Gordon and
+    In every round it propagates new initial states, with few injections, the Hamiltonian gives the kicks that it should
+    have predicted, and it is trained on that and on reference trajectories, as in dataset aggregation (Ross, Gordon and
     Bagnell, arXiv:1011.0686). Scales and shortcut stay as they were fitted.
 
     Attributes:

@@ -26,7 +26,7 @@ class RolloutValidation(Callback):
         test_plan: long rollouts at the test.
         test_initial: their initial states.
         every_n_epochs: epochs between validation rollouts; the last epoch has one too. 0 for none.
-        progress: told how far each run is.
+        progress: called with the progress of each run.
 
     Attributes:
         test_results: rollouts of the test by schedule, once it has run.

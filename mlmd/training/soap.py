@@ -11,7 +11,7 @@ REFRESH_EVERY = 10
 """Steps between two refreshes of the bases; every 5 was no better, every 20 worse on one case of two."""
 
 FIRST_REFRESHES = (2, 4, 8)
-"""The covariance of the first gradients has low rank and says little."""
+"""The covariance of the first gradients has low rank, so little can be learned from it."""
 
 EPSILON = 1e-8
 """Least size of a step's denominator, as in Adam."""

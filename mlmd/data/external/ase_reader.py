@@ -37,9 +37,9 @@ class FileFrames:
         velocities: the same shape, A/fs if their unit is what it should be; None where a frame has none.
         from_momenta: whether velocities come from ASE's momenta, in ASE's unit, rather than from a column of their own.
         forces: the same shape, eV/A; None where a frame has none.
-        steps: MD step by frame, as ``step`` in the info says, int64 [time].
-        times_fs: time by frame, as ``time_fs`` says, float64 [time], fs.
-        times: time by frame in an unknown unit, as ``time`` says, float64 [time].
+        steps: MD step by frame, from ``step`` in the info, int64 [time].
+        times_fs: time by frame, from ``time_fs``, float64 [time], fs.
+        times: time by frame in an unknown unit, from ``time``, float64 [time].
     """
 
     path: Path

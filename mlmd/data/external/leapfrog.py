@@ -1,4 +1,4 @@
-"""From the frames of a file to kicks and drifts, checked against whatever else the file says.
+"""From the frames of a file to kicks and drifts, checked against everything else that the file holds.
 
 Half-step velocities are what the drift says, v_{n+1/2} = (r_{n+1} - r_n) / dt; kicks are u_n = v_{n+1/2} - v_{n-1/2},
 and on-step velocities are the mean of both. For a file of every step of velocity Verlet this is that file's own

@@ -26,7 +26,7 @@ NET_MOMENTUM = 1e-3
 """Largest net momentum of the kicks, as part of their size, beyond the noise of rounded positions."""
 
 MOVING_CENTRE = 0.1
-"""Speed of the centre of mass, as part of the atoms' root mean square, above which the user is told."""
+"""Speed of the centre of mass, as part of the atoms' root mean square, above which a note is printed."""
 
 _ISOTOPES = {"D": "H", "T": "H"}
 

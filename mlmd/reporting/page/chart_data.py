@@ -20,7 +20,7 @@ def has_data(chart: LineChart | ScatterChart) -> bool:
 
 
 def chart_data(chart: LineChart | ScatterChart) -> dict[str, Any]:
-    """What ``page.js`` needs of a chart; x values that several lines share are told once."""
+    """The data of a chart for ``page.js``; x values that several lines share are stored once."""
     common = {"xTitle": chart.x, "yTitle": chart.y, "logY": chart.log_y}
     if isinstance(chart, ScatterChart):
         return common | {"kind": "scatter", "logX": chart.log_x, "groups": _groups(chart)}

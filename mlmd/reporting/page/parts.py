@@ -34,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True)
 class LineChart:
-    """Lines over a common axis; hovering says values, a click in the legend hides a line.
+    """Lines over a common axis; hovering shows values, a click in the legend hides a line.
 
     Attributes:
         title: above the chart.

@@ -51,7 +51,7 @@ class WideTile(NamedTuple):
 
 
 class Motion(NamedTuple):
-    """What moves, and what is told of it.
+    """State of the replicas, and the buffers for their frames.
 
     Attributes:
         positions: [replica, atom, xyz], advanced in place.
@@ -126,7 +126,7 @@ def _scatter(rows, row, target, first, n_lanes):
 
 @njit
 def _network(like, sizes, weights, tile, n_inputs, full):
-    """Advance all staggered states by one input; the full one says the outputs and begins anew."""
+    """Advance all staggered states by one input; the full one gives the outputs and is reset."""
     n_hidden, n_lanes = sizes.n_hidden, lanes(like)
     for stagger in range(sizes.n_window):
         x, x_at, n_x, w = tile.inputs, 0, n_inputs, 0

@@ -1,8 +1,8 @@
-"""A SIMD vector as a Numba type, so that a kernel says which numbers share a register.
+"""A SIMD vector as a Numba type, so that a kernel determines which numbers share a register.
 
 Numba's own loop vectoriser stops at 256 bits and gives up on loops with many accumulators. ``Vector`` is LLVM's
 fixed-length vector: arithmetic acts on every lane, LLVM maps it to the registers of the machine and splits it where
-they are narrower. Every lane is rounded as IEEE 754 says; nothing is reassociated but in `total`.
+they are narrower. Every lane is rounded according to IEEE 754; nothing is reassociated but in `total`.
 
 Loads and stores take a contiguous array and a flat offset in elements, and check no bounds.
 """
@@ -196,7 +196,7 @@ def lanes(typingctx: Any, like: Any) -> Any:
 
 @intrinsic
 def load(typingctx: Any, array: Any, offset: Any, like: Any) -> Any:
-    """The vector at a flat offset of an array of its type; ``like`` says how many lanes."""
+    """The vector at a flat offset of an array of its type; ``like`` gives the number of lanes."""
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return load_vector(builder, element(context, builder, signature.args[0], values[0], values[1]), like)

@@ -69,7 +69,7 @@ class Scratch(NamedTuple):
         inputs: standardised inputs, [input, replica].
         fresh: new hidden state of the layer at hand, [unit, replica].
         gates: gates of the units at hand.
-        outputs: what the network says, [component, replica].
+        outputs: of the network, [component, replica].
     """
 
     inputs: Array

@@ -104,7 +104,7 @@ def answers(
     SLOTS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """What the network says, a tuple of groups."""
+    """Outputs of the network, a tuple of groups."""
     groups = ()
     for group in tl.static_range(OUT):
         numbers = tl.zeros([BLOCK, 4], tl.float64)

@@ -24,7 +24,7 @@ class KernelShapes:
         n_frames: coordinate frames read.
         n_layers: LSTM layers.
         hidden_size: units a layer has.
-        predicts_update: whether the predictor says u_n.
+        predicts_update: whether the predictor predicts u_n.
         length: states kept for a window; 1 where the memory is carried.
         block: columns of a program, on chip at the same time.
     """
