@@ -1,4 +1,4 @@
-"""The letters of a variant's code name, <components><target>R<frames>; light enough for the command line."""
+"""The letters of a variant's code name, <components><target>R<frames>; without heavy imports."""
 
 COMPONENTS = {"cartesian": "3", "molecular": "D"}
 """3: lab-frame components of every atom (or in a frame that turns with the molecule); D: the vibration alone."""

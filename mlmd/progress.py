@@ -1,4 +1,4 @@
-"""Progress on the terminal: one bar at a time, gone when done; without a terminal, nothing that fills a log."""
+"""Progress on the terminal: one bar at a time, removed when done; no bars without a terminal."""
 
 import sys
 from collections.abc import Mapping

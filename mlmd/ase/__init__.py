@@ -1,4 +1,4 @@
-"""MLMD inside ASE: a dynamics like any other of ASE's, with a trained predictor between rare force calls.
+"""MLMD inside ASE: a dynamics class like those of ASE, with a trained predictor between rare force calls.
 
     from ase import units
     from mlmd.ase import MLMD

@@ -1,4 +1,4 @@
-"""The door between ASE and us: atoms as positions and velocities in our units, their calculator as a Hamiltonian."""
+"""Conversions between ASE and mlmd: atoms to positions and velocities, a calculator to a Hamiltonian."""
 
 import math
 

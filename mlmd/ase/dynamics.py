@@ -1,4 +1,4 @@
-"""A dynamics of ASE's kind whose kicks are learned between injections."""
+"""An ASE dynamics whose kicks are learned between injections."""
 
 from collections import deque
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A trained predictor meets atoms of ASE: loaded from a run, compared by name, made one system with them."""
+"""Checks that a trained predictor fits atoms of ASE, and makes one system of both."""
 
 import math
 

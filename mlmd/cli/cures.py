@@ -1,4 +1,4 @@
-"""What a command line that is wrong should have been: the cure, for the mistakes that newcomers make."""
+"""Corrections of common mistakes on the command line."""
 
 import re
 from collections.abc import Collection, Iterable

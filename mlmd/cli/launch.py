@@ -1,4 +1,4 @@
-"""Between Hydra and the package: resolvers, strict instantiation, errors in one line.
+"""Between Hydra and the package: resolvers, folders of runs, and errors in one line.
 
 Nothing else under ``mlmd`` imports Hydra but `mlmd.cli.overrides`, which checks the command line; sweeps are plugins of
 Hydra and lie in ``hydra_plugins``. Heavy imports happen after the configuration is composed, so that ``--help`` and

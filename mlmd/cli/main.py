@@ -1,4 +1,4 @@
-"""The command ``mlmd``: finds the subcommand and hands the remaining arguments to it."""
+"""The command ``mlmd``: finds the subcommand and passes the remaining arguments to it."""
 
 import sys
 from collections.abc import Sequence

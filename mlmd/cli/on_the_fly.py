@@ -1,4 +1,4 @@
-"""``python simulate.py mode=on_the_fly``: plain MD that trains its own predictor, hands over to it and watches it."""
+"""``python simulate.py mode=on_the_fly``: MD that trains its own predictor and monitors it."""
 
 import time
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Checks of the command line before Hydra acts on it: choices, keys, types, the folder of the run; in our own words."""
+"""Checks the command line before Hydra reads it: choices, keys, types, the folder of the run."""
 
 import re
 from collections.abc import Iterable, Mapping

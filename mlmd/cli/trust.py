@@ -1,4 +1,4 @@
-"""What a file may name: nothing that a stranger wrote decides which code runs.
+"""Restricts which code a file may name: a stranger's file cannot decide what runs.
 
 A checkpoint or a run's folder names the classes of its run. They are instantiated only if the shipped
 configuration, or a configuration folder of the command line, names them for the same purpose, or if the command line

@@ -1,4 +1,4 @@
-"""The decomposition contract: velocities to numbers and numbers to velocity changes, by geometry alone."""
+"""The contract of decompositions: velocities to model inputs, and model outputs to velocity changes."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

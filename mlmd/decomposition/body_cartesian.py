@@ -1,4 +1,4 @@
-"""Number 3 in a frame that turns with a molecule of more than two atoms."""
+"""Cartesian components (variant 3) in the molecule-fixed frame, for more than two atoms."""
 
 import torch
 from torch import Tensor

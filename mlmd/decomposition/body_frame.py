@@ -1,4 +1,4 @@
-"""The frame that follows a molecule of more than two atoms: what its two kinds, bent and linear, have in common.
+"""The frame that follows a molecule of more than two atoms: the common part of bent and linear ones.
 
 | symbol | in code |
 |---|---|

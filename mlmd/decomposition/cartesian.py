@@ -1,4 +1,4 @@
-"""Number 3: the three velocity components of every atom, in the lab frame or in one that turns with the molecule."""
+"""Cartesian components (variant 3), in the lab frame or in the molecule-fixed frame of two atoms."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How far a molecule may go from its reference before its frame and its modes say nothing of it."""
+"""The domain of decompositions that follow a reference geometry: how far a molecule may depart from it."""
 
 import torch
 from torch import Tensor

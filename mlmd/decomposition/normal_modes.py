@@ -1,4 +1,4 @@
-"""Letter D for more than two atoms: translation, rotation and vibration; only the vibration is kicked.
+"""Normal-mode components (variant D) of more than two atoms: only the vibration is predicted.
 
 The vibration is told in normal coordinates Q_k = sum sqrt(m_i) L_ki . (b_i - R0_i), with b_i the positions in the frame
 that follows the molecule. Read are their mean rates over the step, (Q_k(r_n) - Q_k(r_{n-1})) / dt, and the rotation;

@@ -1,4 +1,4 @@
-"""Small linear algebra in closed form: no branches, differentiable, over any leading axes, nothing waits for a GPU."""
+"""Linear algebra of 3 x 3 matrices in closed form: differentiable, batched, without synchronisation of a GPU."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Letter D for a diatomic: translation, rotation and vibration; only the vibration is kicked.
+"""The vibration of a diatomic (variant D): translation and rotation are conserved, only the vibration is predicted.
 
 Translation is conserved and carries no news, so it is not read. What is read: the vibrational velocity in the middle of
 the step, which is the mean rate of the bond length over it, and the speed across the bond. At one angular momentum the

@@ -1,4 +1,4 @@
-"""Settles what is fixed before a run is read: which frames get an energy, the length of windows, the number of lags."""
+"""Fixes, before a run is read, which frames get an energy, the length of windows and the number of lags."""
 
 from dataclasses import dataclass
 

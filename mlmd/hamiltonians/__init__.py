@@ -1,4 +1,4 @@
-"""Where true forces come from: analytic bonds, levels of theory, and a counter that counts every call."""
+"""Sources of true forces: analytic bonds, levels of theory, and a counter of their calls."""
 
 from mlmd.hamiltonians.ase_method import AseMethod, require_calculator_class
 from mlmd.hamiltonians.base import CountedHamiltonian, Hamiltonian

@@ -1,4 +1,4 @@
-"""The Hamiltonian contract, and the counter every propagation goes through."""
+"""The contract of Hamiltonians, and the counter of force calls."""
 
 import time
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What the analytic bonds of a diatomic share: forces from a curve V(r), states of a chosen energy."""
+"""Base class of the analytic bonds of a diatomic: forces from a curve V(r), states of a given energy."""
 
 import math
 from abc import ABC, abstractmethod

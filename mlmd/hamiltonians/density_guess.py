@@ -1,4 +1,4 @@
-"""Where a self-consistent field starts: from the densities of earlier geometries, weighed by how alike these are.
+"""Initial densities of a self-consistent field from those of earlier, similar geometries.
 
 In orthogonalised orbitals the density matrix P = S^1/2 D S^1/2 of a molecule is a smooth function of its shape, and so
 is the overlap S, which is known beforehand. The weights that best make up S of the overlaps before are used for P,

@@ -1,4 +1,4 @@
-"""Electrons of a molecule: how many there are, and how many of them can be unpaired."""
+"""Numbers of electrons and of unpaired electrons of a molecule."""
 
 from ase.data import atomic_numbers as numbers_by_symbol
 

@@ -1,4 +1,4 @@
-"""A frame that turns with a molecule, for methods whose energy depends a little on how it lies in space.
+"""A frame that turns with a molecule, for methods whose energy depends slightly on its orientation.
 
 The grid of a density functional has fixed directions, so that the energy of water changes by 4e-5 eV as it turns, and
 forces have a torque of 7e-4 eV (B3LYP/STO-3G, grid level 2; 2e-3 and 1e-2 eV at level 1), against which a trajectory

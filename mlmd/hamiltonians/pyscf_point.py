@@ -1,4 +1,4 @@
-"""Energy and forces of one geometry after the other by PySCF; imported where PySCF is installed and needed.
+"""Energies and forces of successive geometries by PySCF; imported only where PySCF is needed.
 
 It is PySCF's own field and gradient, converged as ever. What is saved does not change the answer: molecule and field
 are made once, the density is guessed from those before (`density_guess`), values of orbitals on the grid are kept

@@ -1,4 +1,4 @@
-"""Processes that compute forces side by side, each on one thread, each with its own replicas."""
+"""Worker processes that compute forces in parallel, each on one thread and with its own replicas."""
 
 import multiprocessing
 import os

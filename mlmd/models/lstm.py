@@ -1,4 +1,4 @@
-"""The stacked LSTM alone: sequence in, sequence out; or one step at a time with the state carried."""
+"""The stacked LSTM: a whole sequence at once, or one step at a time with the state carried."""
 
 import torch
 from torch import Tensor, nn

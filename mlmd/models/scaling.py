@@ -1,4 +1,4 @@
-"""Scales around the network: standardised inputs, the linear shortcut, and what it leaves for the LSTM to say.
+"""Standardised inputs, the linear shortcut, and the scale of the residual that the LSTM predicts.
 
     target = intercept + features @ weights + network(standardised features) @ basis
 

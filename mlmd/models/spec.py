@@ -1,4 +1,4 @@
-"""What a predictor is, in plain values: stored in every checkpoint, compared before every use."""
+"""The specification of a predictor in plain values: stored in every checkpoint, compared before every use."""
 
 import math
 from dataclasses import asdict, dataclass

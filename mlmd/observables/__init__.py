@@ -1,4 +1,4 @@
-"""What judges a run: pure functions on float64 tensors [replica, time, atom, xyz], and their torchmetrics shells."""
+"""Observables of a run: pure functions on float64 tensors [replica, time, atom, xyz], and torchmetrics around them."""
 
 from mlmd.observables.dynamics import (
     bond_velocity,

@@ -1,4 +1,4 @@
-"""Sums from which the observables of a run come when it is read stretch by stretch, each of a size known beforehand.
+"""Running sums for observables of a run that is read in chunks; their size is known beforehand.
 
 The functions in `energy`, `structure` and `dynamics` define the observables; these give their values to round-off.
 Stretches are [replica, time], in order; replicas stay apart.

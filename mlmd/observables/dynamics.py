@@ -1,4 +1,4 @@
-"""Time correlation and the vibrational line."""
+"""Velocity autocorrelation functions and vibrational spectra."""
 
 from math import isfinite
 

@@ -1,4 +1,4 @@
-"""How well the total energy is kept.
+"""Errors of the total energy.
 
 Verlet's own total energy oscillates with the bond, by about (omega dt)^2 / 8, which is no error of a predictor.
 Energies are therefore compared as means over whole periods, against a reference from the same initial state.

@@ -1,4 +1,4 @@
-"""How far predicted velocities are from true ones, one step at a time.
+"""One-step errors of predicted velocities.
 
 The sums behind each error are separate functions, so that the stateful shells in ``metrics`` add the same numbers up
 over batches and processes.

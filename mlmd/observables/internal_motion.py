@@ -1,4 +1,4 @@
-"""What of a molecule is watched: its bonds, the rates whose spectra have its vibrational lines, its kinetic energies.
+"""Internal motion of a molecule: bonds, rates whose spectra hold the vibrational lines, kinetic energies.
 
 Two atoms have one bond and one line, the rate of the bond length. More atoms have the bonds of their equilibrium
 geometry, which scores and figures pool, and the rates of their normal coordinates; modes of one wavenumber share one.

@@ -1,4 +1,4 @@
-"""The work of kick errors: what one-step errors do to the energy on the average, before any rollout shows it.
+"""The work of kick errors: the mean effect of one-step errors on the energy, known before any rollout.
 
 A kick that is wrong by e_n changes the kinetic energy by w_n = sum_i m_i v_i . e_i to first order. Errors without a
 preferred phase cancel over a period; those that push along the velocity heat or cool a rollout. The measure is our own.

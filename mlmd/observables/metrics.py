@@ -1,4 +1,4 @@
-"""torchmetrics shells: the pure functions, added up over batches and over the processes of a distributed run."""
+"""torchmetrics around the pure functions, summed over batches and over processes of a distributed run."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Velocities of the atoms in a frame that follows their molecule: what a normal coordinate changes by.
+"""Velocities of atoms in the molecule-fixed frame: the rates of normal coordinates.
 
 With the reference R0_i about its centre of mass and the frame A that brings it nearest to the molecule (C. Eckart,
 Phys. Rev. 47, 552 (1935)), normal coordinates are Q_k = sum_i sqrt(m_i) L_ki . (A^T r_i - R0_i) and their rates

@@ -1,4 +1,4 @@
-"""Linear and angular momentum, and where a diatomic keeps its kinetic energy."""
+"""Linear and angular momentum, and the shares of the kinetic energy of a diatomic."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Vibrational lines: where they lie, and how much their modes move.
+"""Vibrational lines: positions, and amplitudes of their modes.
 
 The position of a line is that of the highest peak near where it is expected: within 15 % or 100 cm^-1, whichever is
 more, of the harmonic wavenumber for the reference, and of the reference's own line for a run. Beyond, other modes that

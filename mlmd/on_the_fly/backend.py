@@ -1,4 +1,4 @@
-"""What an on-the-fly run needs from around it."""
+"""The interface between an on-the-fly run and its training, storage and display."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""What an on-the-fly run has cost so far, and what pure Hamiltonian dynamics would have cost."""
+"""The cost of an on-the-fly run so far, and that of pure Hamiltonian dynamics."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""An on-the-fly run and its folder: frames and restart points, trainings, and what the terminal shows."""
+"""The backend of an on-the-fly run in a folder: frames, restart points, trainings, terminal output."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The steps whose kicks are true: what an on-the-fly run learns from and is tested against."""
+"""Steps with true kicks: the training and validation data of an on-the-fly run."""
 
 from dataclasses import dataclass, field
 from typing import Any

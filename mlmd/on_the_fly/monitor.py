@@ -1,4 +1,4 @@
-"""What an on-the-fly run watches at its injections, at no further force call: disagreement of kicks, and the energy."""
+"""The monitor of an on-the-fly run: disagreement of kicks and energy at injections, without further force calls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

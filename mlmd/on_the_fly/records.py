@@ -1,4 +1,4 @@
-"""``ledger.csv`` and ``signals.csv`` of an on-the-fly run: where it stood along its steps, and what was watched."""
+"""Writes and reads ``ledger.csv`` (cost along the run) and ``signals.csv`` (monitored values at injections)."""
 
 import csv
 import io

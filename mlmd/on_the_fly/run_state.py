@@ -1,4 +1,4 @@
-"""Where an on-the-fly run stands."""
+"""The state of an on-the-fly run."""
 
 from dataclasses import dataclass
 

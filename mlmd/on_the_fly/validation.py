@@ -1,4 +1,4 @@
-"""The test that a predictor has to pass before it may kick: find steps that are known, by itself.
+"""The validation of a predictor before it takes over: it has to propagate known steps by itself.
 
 From many starts in the held-out steps it propagates without a force call, and its velocities are compared with the
 known ones. The starts are one batch, so the test costs about as much as one rollout of that many steps.

@@ -1,4 +1,4 @@
-"""What is propagated and how, before any run of it."""
+"""The dynamics of a run: system, source of kicks, engine and device."""
 
 from dataclasses import dataclass, field
 

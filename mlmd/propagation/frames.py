@@ -1,4 +1,4 @@
-"""Where a running propagation leaves its frames: buffers of known size that every engine writes into directly."""
+"""Buffers of fixed size into which every engine writes the frames of a propagation."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Injection schedules: at which steps after the start of ML is the kick Hamiltonian?
+"""Injection schedules: the steps after the start of ML that take a Hamiltonian kick.
 
 A schedule counts steps from 0 at the start of ML. Its frequency f is Hamiltonian force calls over steps; n steps take
 exactly n f of them wherever that is a whole number (bursts: where the interval between them, length / f, is one too).

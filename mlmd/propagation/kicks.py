@@ -1,4 +1,4 @@
-"""The two sources of kicks.
+"""The two sources of kicks: the Hamiltonian and the velocity predictor.
 
 Hamiltonian kick: u_n = dt F(r_n) / m, one force evaluation.
 learned kick:     u_n from a velocity predictor, no force evaluation.

@@ -1,4 +1,4 @@
-"""The energy that Verlet keeps.
+"""The modified energy, which velocity Verlet conserves.
 
 Velocity Verlet does not keep H but, to fourth order in dt, the modified energy
 

@@ -1,4 +1,4 @@
-"""A run into its file, saved now and then: what a killed process saved is not propagated again."""
+"""Propagates a run into a file with regular saves, from which a killed run is resumed."""
 
 import time
 from collections.abc import Mapping

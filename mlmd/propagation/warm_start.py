@@ -1,4 +1,4 @@
-"""A predictor's memory filled from steps that are known, at no force call."""
+"""Fills the memory of a predictor from known steps, without a force call."""
 
 import torch
 

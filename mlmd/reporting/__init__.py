@@ -1,4 +1,4 @@
-"""What a person opens: figures as PNG files and a table on the console."""
+"""Reports of a run: figures as PNG files, pages, and a table on the console."""
 
 from mlmd.reporting.console import print_summary, summary_table
 from mlmd.reporting.figures import (

@@ -1,4 +1,4 @@
-"""The scores of a run as a table that a person reads at its end.
+"""The table of scores on the console at the end of a run.
 
 Plain ASCII: the table has to survive log files and terminals of any encoding.
 """

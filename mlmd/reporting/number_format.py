@@ -1,4 +1,4 @@
-"""Numbers as words: enough digits to tell two models apart and no more."""
+"""Formats numbers with as many digits as a comparison needs."""
 
 from math import floor, isfinite, log10
 

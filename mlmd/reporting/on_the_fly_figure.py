@@ -1,4 +1,4 @@
-"""An on-the-fly run to look at: its cost against pure Hamiltonian dynamics, and what was watched."""
+"""The figure of an on-the-fly run: its cost against pure Hamiltonian dynamics, and the monitored signals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What an on-the-fly run leaves at its end: numbers, records along the run, figures."""
+"""The report of an on-the-fly run: metrics, records along the run, figures."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, fields

@@ -1,4 +1,4 @@
-"""The words that a run is found, grouped and compared by, from its configuration."""
+"""The labels by which runs are found, grouped and compared, from their configuration."""
 
 from collections.abc import Mapping
 from typing import Any

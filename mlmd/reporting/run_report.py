@@ -1,4 +1,4 @@
-"""From results to what a person looks at, and to what later programs read: figures, curves, the page."""
+"""Writes the report of a run: figures, curves and the page."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace

@@ -1,4 +1,4 @@
-"""What all figures share: the run they belong to, colours, header and footer, and the way to disk.
+"""The common style of all figures: label of the run, colours, header and footer, and saving.
 
 Figures are drawn on `matplotlib.figure.Figure` objects: no pyplot, no window, nothing global to set or to close.
 """

@@ -1,4 +1,4 @@
-"""What an experiment tracker gets of a run, as plain numbers: energies in time, dynamics, a row of accuracies."""
+"""The tables that experiment trackers receive: energies in time, dynamics, a row of accuracies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

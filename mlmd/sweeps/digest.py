@@ -1,4 +1,4 @@
-"""One short word for a resolved configuration: two jobs with the same one give the same results."""
+"""The digest of a resolved configuration: two jobs with the same digest give the same results."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a choice needs beyond the package itself."""
+"""Optional packages that a choice needs."""
 
 from importlib.util import find_spec
 

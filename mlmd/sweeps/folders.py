@@ -1,4 +1,4 @@
-"""Which jobs were run before: read from the folders of runs themselves, so that there is no index to lose."""
+"""Finds earlier runs of a job from the folders of runs; there is no separate index."""
 
 import itertools
 import os

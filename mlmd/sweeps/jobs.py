@@ -1,4 +1,4 @@
-"""Jobs of a sweep, how they ended, and several of them at once."""
+"""Jobs of a sweep, their outcomes, and running several at once."""
 
 import queue
 import threading

@@ -1,4 +1,4 @@
-"""The minimum of a molecule and its vibrations, by a level of theory; kept on the disk, since both take many forces."""
+"""The minimum of a molecule and its vibrations by a level of theory, cached on disk."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""From a start geometry down to the minimum, with the forces that will move the atoms."""
+"""Relaxes a start geometry to the minimum, with the forces of the later run."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Geometries to start from: ASE's databases by name, or a structure file that ASE reads."""
+"""Start geometries: from ASE's databases by name, or from a structure file that ASE reads."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Training: the LightningModule, the callbacks that validate by rollout, and the rollouts themselves."""
+"""Training: the LightningModule, callbacks that validate by rollout, and rounds of retraining."""
 
 from mlmd.training.clock import TrainingClock
 from mlmd.training.loss import SequenceLoss

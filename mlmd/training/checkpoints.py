@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent, wherever the disk fills or the process is killed, and may be moved."""
+"""Checkpoints that are written completely or not at all, and may be moved with their folder."""
 
 import io
 from pathlib import Path

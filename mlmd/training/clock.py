@@ -1,4 +1,4 @@
-"""The clock of a training: how long until what, readable beside the curves and kept over a resumption."""
+"""The clock of a training: time to each accuracy, kept when the run is resumed."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""The training loss: squared error of every stretch, relative to how much that stretch has to say."""
+"""The training loss: squared error of every stretch, relative to the size of its targets."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""How the weights are found: which optimizer, at which rate."""
+"""Optimizers and schedules of the learning rate."""
 
 from dataclasses import dataclass
 

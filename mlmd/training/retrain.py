@@ -1,4 +1,4 @@
-"""The rounds of retraining of a run: each an ordinary training that starts where the one before ended.
+"""Rounds of retraining: each is an ordinary training that starts from the weights of the one before.
 
 A stage is a training: stage 0 is the first, stage k is round k. Stage 0 writes its checkpoints into the run's folder,
 round k into ``retraining_k``. At the end ``best.ckpt`` of the run is that of the last stage, and stage 0's is kept in

@@ -1,4 +1,4 @@
-"""Validation by rollout: the callback that lets the model propagate MD while it trains, and at the test."""
+"""Validation by rollout: a callback that propagates MD with the model during training and at the test."""
 
 import time
 from typing import Any

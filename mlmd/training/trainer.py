@@ -1,4 +1,4 @@
-"""The Lightning trainer of a run: its arguments checked, its checkpoints, what it may be silent about."""
+"""The Lightning trainer of a run: arguments, checkpoints, and known warnings to filter."""
 
 import logging
 import warnings

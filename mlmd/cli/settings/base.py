@@ -1,4 +1,4 @@
-"""What all settings have in common: they are frozen, refuse unknown keys, and word their errors in one line.
+"""Base class of all settings: frozen, without unknown keys, with errors in one line.
 
 A field declares what `--help` and the documentation show of its key: ``description``, bounds (``ge``, ``gt``, ``le``)
 and, in ``json_schema_extra``, ``unit`` and ``cure``. The cure is appended to every error of the key.

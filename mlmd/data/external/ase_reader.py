@@ -1,4 +1,4 @@
-"""Trajectory files of any program, read through ASE frame by frame and refused by name where they hold no free motion.
+"""Reads trajectory files of any program through ASE, and refuses those that hold no free motion.
 
 What is refused: files that are empty, truncated or of no known format, atoms that change in number, order or mass,
 constraints, periodic cells, numbers that are not finite.

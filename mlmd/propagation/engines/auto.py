@@ -1,4 +1,4 @@
-"""``engine=auto``: the fastest engine for the device at hand, as experiments/speed measured it."""
+"""``engine=auto``: the fastest engine for the device, as measured by experiments/speed."""
 
 import importlib.util
 

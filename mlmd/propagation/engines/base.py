@@ -1,4 +1,4 @@
-"""The engine contract: who computes a learned stretch, the steps from one injection to the next."""
+"""The contract of engines, which advance a learned stretch from one injection to the next."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""The W&B dashboard as code: which panels there are, and the workspace and report made of them."""
+"""The W&B dashboard as code: its panels, and the workspace and report made of them."""
 
 from mlmd.reporting.dashboard.panels import SCHEDULES, Panel, Section, dashboard, rows
 

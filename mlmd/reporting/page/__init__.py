@@ -1,4 +1,4 @@
-"""Pages a person opens: one HTML file with tables, interactive charts and pictures, made to be read offline.
+"""Pages as one HTML file with tables, interactive charts and pictures, readable offline.
 
 A study in a few lines:
 

@@ -1,4 +1,4 @@
-"""Charts as the plain values that ``page.js`` draws."""
+"""The data of charts as plain values, which ``page.js`` draws."""
 
 from collections.abc import Sequence
 from math import isfinite

@@ -1,4 +1,4 @@
-"""A page as one HTML file that needs nothing else: styles, scripts, data and pictures are inside."""
+"""Writes a page as one HTML file that contains its styles, scripts, data and pictures."""
 
 import base64
 import json

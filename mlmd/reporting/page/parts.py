@@ -1,4 +1,4 @@
-"""What a page is made of: plain values only, no HTML."""
+"""The parts of a page as plain values, without HTML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

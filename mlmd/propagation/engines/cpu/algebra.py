@@ -1,4 +1,4 @@
-"""Rows of a tile, and vectors and matrices whose every number is a row's worth of replicas.
+"""Arithmetic of vectors and matrices whose every element is one register of replicas.
 
 A vector is a tuple of three, a matrix a tuple of its three rows.
 """

@@ -1,4 +1,4 @@
-"""Which compiled form a decomposition has, and what its kernels need of it."""
+"""The compiled form of each decomposition and the constants that its kernels need."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What every decomposition is in compiled form: four functions, of which Numba picks the one for the geometry at hand.
+"""The four functions of a decomposition in compiled form; Numba selects them by the type of geometry.
 
 A tile is one flat float64 array, [row, replica]: three rows an atom for positions, as many for velocities and for
 kicks, then the frame. Functions work on all replicas of the tile, which are the lanes of ``like``. ``encode`` may use

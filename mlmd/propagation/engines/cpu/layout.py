@@ -1,4 +1,4 @@
-"""What the kernels work on: sizes, the tiles that hold the state of all replicas, and working memory."""
+"""Memory of the kernels: sizes, tiles that hold the state of all replicas, and scratch space."""
 
 from typing import Any, NamedTuple
 

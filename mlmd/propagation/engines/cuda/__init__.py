@@ -1,4 +1,4 @@
-"""``engine=cuda``: one persistent Triton kernel a stretch, CUDA graphs where it does not fit. Triton comes late."""
+"""``engine=cuda``: one persistent Triton kernel per stretch, or CUDA graphs; Triton is imported when it is needed."""
 
 from mlmd.propagation.engines.cuda.engine import CudaEngine
 

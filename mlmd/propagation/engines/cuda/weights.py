@@ -1,4 +1,4 @@
-"""A predictor's numbers in the order in which the Triton kernel reads them."""
+"""Packs the weights and scales of a predictor in the order in which the Triton kernel reads them."""
 
 from dataclasses import dataclass
 
