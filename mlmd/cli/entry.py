@@ -29,6 +29,7 @@ def run(command: str, arguments: Sequence[str] | None = None) -> None:
 
     from mlmd.cli.job import job_values
     from mlmd.cli.launch import in_sweep, launch, one_line_errors, set_environment
+    from mlmd.cli.signals import ended_by_signals, exit_code
 
     argv = sys.argv
     if arguments is not None:
@@ -43,7 +44,12 @@ def run(command: str, arguments: Sequence[str] | None = None) -> None:
             # A process that sweeps began before this job.
             perform(command, values, began=None if in_sweep() else began)
 
-    launch(main, config_name=command)
+    with ended_by_signals():
+        try:
+            launch(main, config_name=command)
+        except KeyboardInterrupt:  # before anything of a run is saved
+            print("interrupted", file=sys.stderr)
+            raise SystemExit(exit_code()) from None
 
 
 def perform(command: str, values: Mapping[str, Any], *, began: float | None = None) -> dict[str, float]:

@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mlmd.cli.program import typed_command
+from mlmd.cli.signals import exit_code
 from mlmd.cli.trust import import_modules_of, require_trusted
 from mlmd.errors import CalculatorError, ConfigError, MlmdError
 from mlmd.io.run_folder import read_config
 from mlmd.progress import say
-
-INTERRUPTED = 130
-"""Exit code of a process that is ended from the keyboard, by the convention of shells: 128 + SIGINT."""
-
 
 BESIDE_RESUME = ("resume=", "trust=")
 """Beginnings of the overrides that a resumed run takes."""
@@ -47,6 +44,7 @@ def resumable(
     *,
     errors: tuple[type[MlmdError], ...] = (CalculatorError,),
     where: Callable[[], str] = lambda: "",
+    is_saved: Callable[[], bool] = lambda: True,
 ) -> Iterator[None]:
     """An interruption inside ends with a line on how to resume the run.
 
@@ -55,18 +53,17 @@ def resumable(
         folder: of the run.
         errors: after these a run can be resumed.
         where: returns how far the run is, for the error.
+        is_saved: returns whether anything can be resumed.
 
     Raises:
-        SystemExit: with code 130, after an interruption from the keyboard.
+        SystemExit: after an interruption, with `mlmd.cli.signals.exit_code`.
     """
     go_on = f"{typed_command(command)} resume={folder}"
     try:
         yield
-    except KeyboardInterrupt:
-        say(f"interrupted; resume with: {go_on}")
-        raise SystemExit(INTERRUPTED) from None
-    except SystemExit:  # Lightning exits by itself after an interruption, once it has closed its files
-        say(f"interrupted; resume with: {go_on}")
-        raise
+    except (KeyboardInterrupt, SystemExit):  # Lightning exits by itself after an interruption
+        saved = is_saved()
+        say(f"interrupted; resume with: {go_on}" if saved else "interrupted before the first save; run it again")
+        raise SystemExit(exit_code()) from None
     except errors as error:
         raise type(error)(f"{error} ({where()}all up to the last save is kept: {go_on})") from error

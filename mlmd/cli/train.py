@@ -108,7 +108,7 @@ def train(config: Values, *, folder: str, overrides: list[str], began: float | N
         train_began = time.perf_counter()
         with warnings.catch_warnings():
             ignore_known_warnings()
-            with resumable("train", files.folder, errors=()):
+            with resumable("train", files.folder, errors=(), is_saved=(files.folder / "last.ckpt").is_file):
                 if not is_over(plan, files.folder, 0):
                     fit(trainer, module, data, plan=plan, folder=files.folder)
                 train_s = time.perf_counter() - train_began

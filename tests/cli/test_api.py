@@ -50,7 +50,7 @@ def test_a_folder_may_have_any_name(trained, tmp_path):
         (("model=DuR",), "model=DuR: there is no such model: did you mean"),
         (("trainer.max_epoch=3",), "trainer.max_epoch: there is no such key: did you mean 'trainer.max_epochs'"),
         (("trainer.max_epochs=0",), "trainer.max_epochs = 0 must be at least 1"),
-        (("seed=1,2",), "Ambiguous value for argument 'seed=1,2'"),
+        (("seed=1,2",), "seed=1,2 gives several values: add --multirun"),
     ],
 )
 def test_a_wrong_setting_is_an_error_of_one_line(settings, words, tmp_path):

@@ -50,7 +50,7 @@ def test_a_training_run_is_not_resumed_as_a_simulation(finished, cli):
 def test_training_says_how_to_go_on_after_ctrl_c(trained, cli, tmp_path, interrupted_after, no_figures):
     interrupted_after(PredictorModule, "training_step", 30)  # in the second epoch
     ended = cli("train", *FAST, *TO_LEARN, "hydra.run.dir=run")
-    assert ended.code != 0
+    assert ended.code == 130
     assert ended.out.splitlines()[-1] == f"interrupted; resume with: python train.py resume={tmp_path / 'run'}"
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert cli("train", f"resume={tmp_path / 'run'}").code == 0
