@@ -12,9 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlmd.cli.program import CONF
+from mlmd.cli.settings.choices import read_yaml
 from mlmd.errors import ConfigError, DataError
 
 CALCULATOR = "calculator"
@@ -22,8 +21,6 @@ CALCULATOR = "calculator"
 
 _SPECIAL = ("_target_", "_partial_")
 """The keys with a meaning of their own that a stored node may have."""
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Names = dict[str, set[str]]
 """Dotted paths by the top-level key of a configuration under which they stand."""
@@ -126,10 +123,9 @@ def _names_in(folder: Path) -> Names:
     """What the configuration files of a folder name."""
     names: Names = {}
     for path in sorted(folder.rglob("*.yaml")):
-        text = path.read_text(encoding="utf-8")
-        content = yaml.load(text, _LOADER)
+        content = read_yaml(path)
         parts = path.relative_to(folder).parts
-        if len(parts) > 1 and "@package _global_" not in text:
+        if len(parts) > 1 and "@package _global_" not in path.read_text(encoding="utf-8"):
             content = {parts[0]: content}
         for where, node in _mappings(content):
             for key in ("_target_", CALCULATOR):

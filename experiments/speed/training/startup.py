@@ -129,7 +129,7 @@ def _marked_run() -> None:
 
         mark()
         after(train, "_data")
-        after(train, "make_tracker")
+        after(train, "make_trackers")
 
         def first_step(*_: Any) -> None:
             mark()
