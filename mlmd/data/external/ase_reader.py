@@ -6,8 +6,8 @@ constraints, periodic cells, numbers that are not finite.
 
 import itertools
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlmd.data.external.xyz_text import SUFFIXES, XyzText, keep, read_xyz_text
 from mlmd.errors import DataError
 from mlmd.files import require_readable_file
 
 VELOCITY_ARRAYS = ("velocities", "velocity", "vel", "velo")
 """Columns that other programs name so; ASE itself keeps momenta."""
-
-_PLAIN_TEXT = (".xyz", ".extxyz")
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ class FileFrames:
         steps: MD step by frame, from ``step`` in the info, int64 [time].
         times_fs: time by frame, from ``time_fs``, float64 [time], fs.
         times: time by frame in an unknown unit, from ``time``, float64 [time].
+        notes: lines to print for the user.
     """
 
     path: Path
@@ -53,6 +53,7 @@ class FileFrames:
     steps: Tensor | None
     times_fs: Tensor | None
     times: Tensor | None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -62,6 +63,14 @@ class FileFrames:
     def masses(self) -> Tensor:
         """Masses as float64 [atom, 1], u."""
         return torch.tensor(self.masses_u, dtype=torch.float64).unsqueeze(-1)
+
+    def with_masses(self, masses_u: Sequence[float]) -> "FileFrames":
+        """The same frames with other masses, u; velocities that come from momenta change with them."""
+        masses = torch.tensor(masses_u, dtype=torch.float64).unsqueeze(-1)
+        velocities = self.velocities
+        if velocities is not None and self.from_momenta:
+            velocities = velocities * self.masses / masses
+        return replace(self, masses_u=tuple(masses_u), velocities=velocities)
 
 
 def read_frames(path: str | Path) -> FileFrames:
@@ -77,27 +86,31 @@ def read_frames(path: str | Path) -> FileFrames:
     require_readable_file(path, kind="trajectory file")
     if path.stat().st_size == 0:
         raise DataError(f"cannot read {path}: it is empty, it holds no frame; check the path or copy it again")
+    text = read_xyz_text(path) if path.suffix.lower() in SUFFIXES else None
     rows: list[_Row] = []
-    for atoms in _images(path):
+    for atoms in _images(path, text):
         if not rows:
             first = atoms
         _check_frame(atoms, first, f"{path}: frame {len(rows)}")
         rows.append(_row(atoms))
-    _check_end(path, len(rows))
     from_momenta = all(row.from_momenta for row in rows)
     is_one_kind = from_momenta or not any(row.from_momenta for row in rows)
+    velocities = [row.velocities if is_one_kind else None for row in rows]
+    if text is not None and text.velocities is not None:
+        velocities = list(text.velocities)
     return FileFrames(
         path=path,
         symbols=tuple(first.get_chemical_symbols()),
         masses_u=tuple(float(mass) for mass in first.get_masses()),
         has_masses=first.has("masses"),
         positions=torch.from_numpy(np.asarray([row.positions for row in rows], dtype=np.float64)),
-        velocities=_of_all([row.velocities if is_one_kind else None for row in rows], path, "velocities"),
+        velocities=_of_all(velocities, path, "velocities"),
         from_momenta=from_momenta,
         forces=_of_all([row.forces for row in rows], path, "forces"),
         steps=_numbers([row.step for row in rows], torch.int64),
         times_fs=_numbers([row.time_fs for row in rows], torch.float64),
         times=_numbers([row.time for row in rows], torch.float64),
+        notes=() if text is None else text.notes,
     )
 
 
@@ -133,12 +146,15 @@ def _number(value: Any) -> float | None:
     return float(value) if is_number else None
 
 
-def _images(path: Path) -> Iterator[Any]:
-    """ASE's atoms, frame by frame; whatever its reader fails with becomes one line that counts the whole frames."""
+def _images(path: Path, text: XyzText | None) -> Iterator[Any]:
+    """ASE's atoms, frame by frame; whatever its reader fails with becomes one line that counts the frames before."""
     import ase.io
     from ase.io.formats import UnknownFileTypeError
 
-    images = ase.io.iread(path, ":", do_not_split_by_at_sign=True)
+    if text is None:
+        images = ase.io.iread(path, ":", do_not_split_by_at_sign=True)
+    else:
+        images = ase.io.iread(text.file(), ":", format="extxyz") if text.n_frames else iter(())
     for n_read in itertools.count():
         try:
             with warnings.catch_warnings():
@@ -148,29 +164,20 @@ def _images(path: Path) -> Iterator[Any]:
         except StopIteration:
             if n_read == 0:
                 raise DataError(f"cannot read {path}: it holds no frame; check the path or copy it again") from None
+            if text is not None and n_read < text.n_frames:
+                raise DataError(f"cannot read {path}: ASE reads {n_read} of its {text.n_frames} frames") from None
             return
         except UnknownFileTypeError as error:
             raise DataError(
                 f"cannot read {path}: it is in no format that ASE knows; name it .extxyz or .traj"
             ) from error
         except Exception as error:
-            raise DataError(_truncated(path, n_read)) from error
+            kind = "it is truncated or damaged" if text is None else "its reader stops"
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            raise DataError(
+                f"cannot read {path}: {kind} after {n_read} whole frames ({reason}); copy it again{keep(n_read)}"
+            ) from error
         yield atoms
-
-
-def _truncated(path: Path, n_whole: int) -> str:
-    cure = f", or keep those alone (ase.io.read takes index=':{n_whole}')" if n_whole else ""
-    return f"cannot read {path}: it is truncated or damaged after {n_whole} whole frames; copy it again{cure}"
-
-
-def _check_end(path: Path, n_read: int) -> None:
-    """Refuse a text whose last line has no end: half a number is read as a whole one."""
-    if path.suffix.lower() not in _PLAIN_TEXT:
-        return
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        if file.read(1) not in b"\r\n":
-            raise DataError(_truncated(path, n_read - 1))
 
 
 def _check_frame(atoms: Any, first: Any, where: str) -> None:

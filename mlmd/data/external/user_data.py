@@ -12,6 +12,7 @@ from torch import Tensor
 from mlmd.data.external.file_plan import FilePlan
 from mlmd.data.external.frame_times import same_spacing
 from mlmd.data.external.run_splits import split_runs
+from mlmd.data.external.same_molecule import standard_masses
 from mlmd.data.external.user_trajectory import UserTrajectory, read_user_trajectory
 from mlmd.errors import ConfigError, DataError
 from mlmd.files import write_json
@@ -27,8 +28,6 @@ NET_MOMENTUM = 1e-3
 
 MOVING_CENTRE = 0.1
 """Speed of the centre of mass, as part of the atoms' root mean square, above which a note is printed."""
-
-_ISOTOPES = {"D": "H", "T": "H"}
 
 
 @dataclass(frozen=True)
@@ -91,16 +90,16 @@ def read_user_data(plan: FilePlan, system: System, *, n_history: int = 0) -> Use
         n_history: number of frames that a predictor reads before its predictions are evaluated.
 
     Raises:
-        ConfigError: molecule, order of atoms, masses or time step of a file differ from those of the system.
+        ConfigError: molecule, order of atoms, unit of length, masses or time step of a file differ from those of the
+            system.
         DataError: a file cannot be read or is not free motion, two files are identical, or a split is too short.
     """
-    sources = [read_user_trajectory(path, dt_fs=plan.dt_fs, verify=plan.verify) for path in plan.files]
+    sources = [read_user_trajectory(path, dt_fs=plan.dt_fs, verify=plan.verify, system=system) for path in plan.files]
     seen: dict[str, Path] = {}
     for source in sources:
         if source.sha256 in seen:
             raise DataError(f"{source.path} and {seen[source.sha256]} are identical; give each trajectory once")
         seen[source.sha256] = source.path
-        _check_atoms(source, system)
         _check_masses(source, system)
         _check_dt(source, system)
     notes = [note for source in sources for note in source.notes]
@@ -126,18 +125,6 @@ def read_user_data(plan: FilePlan, system: System, *, n_history: int = 0) -> Use
     return UserData(splits, [source.record() for source in sources], tuple(notes))
 
 
-def _check_atoms(source: UserTrajectory, system: System) -> None:
-    ours, theirs = (
-        [_ISOTOPES.get(symbol, symbol) for symbol in symbols] for symbols in (system.symbols, source.symbols)
-    )
-    if ours == theirs:
-        return
-    problem = f"{source.path} holds {' '.join(source.symbols)}, but system {system.name} is {' '.join(system.symbols)}"
-    if sorted(ours) == sorted(theirs):
-        raise ConfigError(f"{problem}: the same atoms in another order; write the file's atoms in the system's order")
-    raise ConfigError(f"{problem}; choose the system of the file (system=...)")
-
-
 def _check_masses(source: UserTrajectory, system: System) -> None:
     """Raise an error if the masses of file and system differ, or kicks with the system's masses have net momentum."""
     remedy = "system.masses_u=[" + ",".join(f"{mass:.9g}" for mass in source.masses_u) + "] (if it has this key)"
@@ -152,7 +139,9 @@ def _check_masses(source: UserTrajectory, system: System) -> None:
     if net <= NET_MOMENTUM:
         return
     problem = f"{source.path}: with the masses of system {system.name} its kicks have net momentum ({100 * net:.2g} %)"
-    if _net_momentum(source, torch.tensor(source.masses_u, dtype=torch.float64)) <= NET_MOMENTUM:
+    weights = standard_masses(source.symbols)
+    if _net_momentum(source, torch.tensor(weights, dtype=torch.float64)) <= NET_MOMENTUM:
+        remedy = "system.masses_u=[" + ",".join(f"{mass:.9g}" for mass in weights) + "] (if it has this key)"
         raise ConfigError(f"{problem}, with standard atomic weights they have none; give the system those: {remedy}")
     raise DataError(f"{problem}: an external force, a thermostat, or other masses; mlmd needs free motion (NVE)")
 

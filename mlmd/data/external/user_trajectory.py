@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from mlmd.data.external.ase_reader import read_frames
+from mlmd.data.external.continuity import require_continuous
 from mlmd.data.external.frame_times import SAME_DT, frame_spacing
-from mlmd.data.external.leapfrog import leapfrog
+from mlmd.data.external.leapfrog import leapfrog, position_resolution
+from mlmd.data.external.same_molecule import check_molecule, net_momentum
 from mlmd.errors import ConfigError, DataError
 from mlmd.io.trajectory_file import read_trajectory
 from mlmd.state import Trajectory
+from mlmd.systems import System
 
 
 @dataclass(frozen=True)
@@ -54,23 +57,35 @@ class UserTrajectory:
         }
 
 
-def read_user_trajectory(path: str | Path, *, dt_fs: float | None = None, verify: bool = True) -> UserTrajectory:
+def read_user_trajectory(
+    path: str | Path, *, dt_fs: float | None = None, verify: bool = True, system: System | None = None
+) -> UserTrajectory:
     """Read a trajectory file: one of mlmd if its suffix is ``.h5``, any other through ASE.
 
     Args:
         path: the file.
         dt_fs: time between two frames, fs; None takes that of the file.
         verify: compare velocities and forces in the file with the motion.
+        system: the molecule that the file must hold; its masses stand in for those of a file that has none. None holds
+            the file against nothing.
 
     Raises:
-        DataError: the file cannot be read, or is not the free motion of one molecule.
-        ConfigError: its time step is unknown, or differs from ``dt_fs`` or from that of its velocities.
+        DataError: the file cannot be read, or is not the unbroken free motion of one molecule.
+        ConfigError: its time step is unknown, or differs from ``dt_fs`` or from that of its velocities; or it holds
+            another molecule than the system, or one in another unit of length.
     """
     path = Path(path)
     if path.suffix == ".h5":
-        return _read_mlmd_trajectory(path, dt_fs)
+        return _read_mlmd_trajectory(path, dt_fs, system)
     frames = read_frames(path)
+    if system is not None:
+        check_molecule(path, frames.symbols, frames.positions, system)
+        if not frames.has_masses and net_momentum(frames.positions, system.masses_u) <= net_momentum(
+            frames.positions, frames.masses_u
+        ):
+            frames = frames.with_masses(system.masses_u)
     spacing, notes = frame_spacing(frames, dt_fs)
+    require_continuous(path, frames.positions, frames.symbols, position_resolution(frames.positions))
     made = leapfrog(frames, dt_fs=spacing, verify=verify)
     return UserTrajectory(
         path,
@@ -82,11 +97,11 @@ def read_user_trajectory(path: str | Path, *, dt_fs: float | None = None, verify
         spacing,
         made.kick_noise_A_per_fs,
         len(frames),
-        (*notes, *made.notes),
+        (*frames.notes, *notes, *made.notes),
     )
 
 
-def _read_mlmd_trajectory(path: Path, dt_fs: float | None) -> UserTrajectory:
+def _read_mlmd_trajectory(path: Path, dt_fs: float | None, system: System | None) -> UserTrajectory:
     """Read a trajectory of mlmd; its kicks are exact because every step must be stored."""
     trajectory, metadata = read_trajectory(path)
     try:
@@ -109,6 +124,10 @@ def _read_mlmd_trajectory(path: Path, dt_fs: float | None) -> UserTrajectory:
         replica = int(finite.all(dim=1).int().argmin())
         frame = int(finite[replica].int().argmin())
         raise DataError(f"{path}: replica {replica} is not finite from frame {frame} on: it diverged; give other data")
+    for positions in trajectory.positions:
+        if system is not None:
+            check_molecule(path, symbols, positions, system)
+        require_continuous(path, positions, symbols, position_resolution(positions))
     notes = () if "checkpoint" not in metadata else (f"{path}: its kicks come from a predictor, except at injections",)
     sha256, n_frames = _sha256(path), len(trajectory)
     return UserTrajectory(path, sha256, trajectory, symbols, masses, True, stored_dt, 0.0, n_frames, notes)

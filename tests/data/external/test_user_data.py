@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from ase import units
+from ase.build import molecule
 from ase_files import DT_FS, bare, changed, changed_by_number, hcl_images, stored, water_images
 
 from mlmd.data.external.file_plan import FilePlan
@@ -193,7 +194,13 @@ def test_a_moving_centre_of_mass_is_told(tmp_path, system):
 @pytest.mark.parametrize("every", [1, 4])
 def test_a_molecule_of_three_atoms(tmp_path, system, every):
     path = stored(tmp_path / "water.extxyz", water_images(200, dt_fs=DT_FS / every, every=every))
-    water = replace(system, name="H2O", symbols=("O", "H", "H"), masses_u=(15.999, 1.008, 1.008))
+    water = replace(
+        system,
+        name="H2O",
+        symbols=("O", "H", "H"),
+        masses_u=(15.999, 1.008, 1.008),
+        equilibrium_A=tuple(map(tuple, molecule("H2O").positions.tolist())),
+    )
     data = read_user_data(FilePlan(str(path), dt_fs=DT_FS), water)
     assert data.splits["train"].positions.shape[2:] == (3, 3)
     assert any("dt F/m" in note for note in data.notes) == (every == 1)
