@@ -3,6 +3,8 @@
 from mlmd.hamiltonians.ase_method import AseMethod, require_calculator_class
 from mlmd.hamiltonians.base import CountedHamiltonian, Hamiltonian
 from mlmd.hamiltonians.bond import BondConstants, DiatomicBond
+from mlmd.hamiltonians.electrons import Electrons
+from mlmd.hamiltonians.gradient_check import require_gradient
 from mlmd.hamiltonians.harmonic import HarmonicBond
 from mlmd.hamiltonians.method import Method, SinglePoint, method_name
 from mlmd.hamiltonians.morse import MorseBond
@@ -15,6 +17,7 @@ __all__ = [
     "BondConstants",
     "CountedHamiltonian",
     "DiatomicBond",
+    "Electrons",
     "Hamiltonian",
     "HarmonicBond",
     "Method",
@@ -25,4 +28,5 @@ __all__ = [
     "Tblite",
     "method_name",
     "require_calculator_class",
+    "require_gradient",
 ]

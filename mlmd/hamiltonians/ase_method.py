@@ -1,5 +1,6 @@
 """Any calculator of ASE as a level of theory."""
 
+import copy
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlmd.errors import CalculatorError, ConfigError, nearest
+from mlmd.hamiltonians.electrons import Electrons
 from mlmd.hamiltonians.method import Array, Method, SinglePoint, check_counts, check_numbers, closest_pair
 
 
@@ -28,6 +30,8 @@ class AseMethod(Method):
         ConfigError: a number of processes or retries that is none.
     """
 
+    is_checked = False
+
     def __init__(
         self,
         calculator: str,
@@ -40,6 +44,7 @@ class AseMethod(Method):
         self.calculator: str | Callable[[], Any] = calculator
         self.arguments = dict(arguments or {})
         self.name = self.label({"calculator": calculator, "name": name})
+        self.electrons = Electrons()
         self.n_processes, self.n_retries = n_processes, n_retries
         check_counts(self.name, n_processes=n_processes, n_retries=n_retries)
 
@@ -83,6 +88,12 @@ class AseMethod(Method):
             raise ConfigError(f"{self.name} makes a {type(made).__name__}, which is no ASE calculator")
         return made
 
+    def for_electrons(self, electrons: Electrons, symbols: tuple[str, ...]) -> "AseMethod":
+        """The method for atoms that carry a charge and spin, as ASE's calculators read them."""
+        method = copy.copy(self)
+        method.electrons = electrons
+        return method
+
     def single_point(self, symbols: tuple[str, ...]) -> SinglePoint:
         """Its own calculator and atoms.
 
@@ -98,6 +109,7 @@ class _AsePoint:
 
         self.method, self.symbols = method, symbols
         self.atoms = ase.Atoms(symbols, positions=np.zeros((len(symbols), 3)))
+        _charge(self.atoms, method.electrons)
         self.atoms.calc = method.make_calculator()
 
     def __call__(self, positions: Array) -> tuple[float, Array]:
@@ -106,6 +118,8 @@ class _AsePoint:
         for attempt in range(self.method.n_retries + 1):
             try:
                 energy, forces = float(self.atoms.get_potential_energy()), np.array(self.atoms.get_forces())
+                # With smeared occupations forces belong to the free energy, and "energy" is extrapolated to 0 K.
+                energy = float(getattr(self.atoms.calc, "results", {}).get("free_energy", energy))
                 break
             except Exception as error:  # each calculator fails in its own words
                 self.forget()
@@ -127,6 +141,21 @@ class _AsePoint:
         return (
             f"{self.method.name} failed{tries} ({_in_words(error)}; {closest_pair(self.symbols, positions)}): "
             "see its hamiltonian.arguments, raise hamiltonian.n_retries, or lower the time step"
+        )
+
+
+def _charge(atoms: Any, electrons: Electrons) -> None:
+    """Give atoms the charge and spin of a molecule, in each of the ways in which calculators look for them."""
+    n_atoms = len(atoms)
+    if electrons.charge is not None:
+        atoms.info["charge"] = electrons.charge
+    if electrons.n_unpaired is not None:
+        atoms.info["spin"] = electrons.n_unpaired + 1  # a multiplicity to those that read it
+    if electrons.initial_charges is not None or electrons.charge:
+        atoms.set_initial_charges(electrons.initial_charges or [(electrons.charge or 0) / n_atoms] * n_atoms)
+    if electrons.initial_moments is not None or electrons.n_unpaired:
+        atoms.set_initial_magnetic_moments(
+            electrons.initial_moments or [(electrons.n_unpaired or 0) / n_atoms] * n_atoms
         )
 
 

@@ -1,14 +1,16 @@
 """Levels of theory: methods that compute energy and forces for one geometry at a time."""
 
+import copy
 import importlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
 from mlmd.errors import CalculatorError, ConfigError
+from mlmd.hamiltonians.electrons import Electrons, check_unpaired
 
 Array = np.ndarray[Any, Any]
 
@@ -38,9 +40,12 @@ class Method(ABC):
         name: for reports, such as "GFN2-xTB" or "B3LYP/def2-SVP".
         n_processes: processes that share the replicas of a batch.
         remembers: its single points start from what they found before, so that their last digits depend on it.
+        is_checked: whether tests of this package show that its forces are minus the gradient of its energy; where not,
+            each run checks it once.
     """
 
     remembers: ClassVar[bool] = True
+    is_checked: ClassVar[bool] = True
     name: str
     n_processes: int
 
@@ -48,6 +53,15 @@ class Method(ABC):
     def label(cls, values: Mapping[str, Any]) -> str:
         """The name that a method of these arguments has, without making it."""
         return str(values.get("name") or cls.__name__)
+
+    def for_electrons(self, electrons: Electrons, symbols: tuple[str, ...]) -> Self:
+        """This method for a molecule of a given charge and spin; ``symbols`` are its elements.
+
+        Raises:
+            ConfigError: the method has a charge or spin of its own that differs, or can have none.
+        """
+        electrons.require(name=self.name, charge=0, n_unpaired=0)
+        return self
 
     @abstractmethod
     def single_point(self, symbols: tuple[str, ...]) -> SinglePoint:
@@ -57,6 +71,32 @@ class Method(ABC):
             ConfigError: the package that computes is not installed (the extra is named), or it does not know an
                 element, a method or a basis.
         """
+
+
+class ElectronicMethod(Method):
+    """A level of theory that needs the charge and spin of a molecule.
+
+    Attributes:
+        charge: of the molecule, e; None takes that of the structure file, else 0.
+        n_unpaired: number of unpaired electrons; None takes that of the structure file, else that of the ground state
+            of the table or of ASE's database, else the fewest.
+    """
+
+    charge: int | None
+    n_unpaired: int | None
+
+    def for_electrons(self, electrons: Electrons, symbols: tuple[str, ...]) -> Self:
+        """The method with the charge and spin of a molecule, where it has none of its own.
+
+        Raises:
+            ConfigError: its own differ from those of the structure file, or that many unpaired electrons are
+                impossible.
+        """
+        electrons.require(name=self.name, charge=self.charge, n_unpaired=self.n_unpaired)
+        settled = copy.copy(self)
+        settled.charge, settled.n_unpaired = electrons.settled(symbols, charge=self.charge, n_unpaired=self.n_unpaired)
+        check_unpaired(symbols, charge=settled.charge, n_unpaired=settled.n_unpaired, name=self.name)
+        return settled
 
 
 def method_name(node: Mapping[str, Any]) -> str | None:

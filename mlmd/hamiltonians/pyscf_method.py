@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlmd.errors import ConfigError
-from mlmd.hamiltonians.electrons import check_unpaired
-from mlmd.hamiltonians.method import Method, SinglePoint, check_counts, check_thresholds
+from mlmd.hamiltonians.electrons import Electrons
+from mlmd.hamiltonians.method import ElectronicMethod, SinglePoint, check_counts, check_thresholds
 from mlmd.hamiltonians.packages import require
 
 
-class PySCF(Method):
+class PySCF(ElectronicMethod):
     """Hartree-Fock, or Kohn-Sham with any functional and basis that PySCF knows; spins apart if electrons are unpaired.
 
     Args:
@@ -19,8 +19,9 @@ class PySCF(Method):
         conv_tol_grad: largest norm of the orbital gradient, which is what forces are as accurate as, Hartree.
         max_cycle: iterations before a calculation has failed.
         grid_level: of the functional's grid, 0 to 9.
-        charge: of the molecule, e.
-        n_unpaired: unpaired electrons.
+        charge: of the molecule, e; None takes that of the structure file, else 0.
+        n_unpaired: number of unpaired electrons; None takes that of the structure file, else that of the ground state
+            of the table or of ASE's database, else the fewest.
         n_processes: processes that share the replicas of a batch.
         n_retries: how often a calculation that does not converge is tried again: first from superposed atoms, then by
             second-order iterations.
@@ -38,8 +39,8 @@ class PySCF(Method):
         conv_tol_grad: float = 1e-6,
         max_cycle: int = 50,
         grid_level: int = 2,
-        charge: int = 0,
-        n_unpaired: int = 0,
+        charge: int | None = None,
+        n_unpaired: int | None = None,
         n_processes: int = 1,
         n_retries: int = 2,
     ) -> None:
@@ -78,5 +79,4 @@ class PySCF(Method):
         """
         from mlmd.hamiltonians.pyscf_point import PyscfPoint
 
-        check_unpaired(symbols, charge=self.charge, n_unpaired=self.n_unpaired, name=self.name)
-        return PyscfPoint(self, symbols)
+        return PyscfPoint(self.for_electrons(Electrons(), symbols), symbols)

@@ -32,8 +32,8 @@ class PyscfSettings(Protocol):
     conv_tol_grad: float
     max_cycle: int
     grid_level: int
-    charge: int
-    n_unpaired: int
+    charge: int | None
+    n_unpaired: int | None
     n_retries: int
 
     @property

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from mlmd.errors import ConfigError, nearest
-from mlmd.hamiltonians.electrons import atomic_numbers, check_unpaired
+from mlmd.hamiltonians.electrons import Electrons, atomic_numbers
 from mlmd.hamiltonians.method import (
     Array,
-    Method,
+    ElectronicMethod,
     SinglePoint,
     check_counts,
     check_numbers,
@@ -25,7 +25,7 @@ MIXER_DAMPING = 0.4
 """Of tblite; halved at every retry but the first."""
 
 
-class Tblite(Method):
+class Tblite(ElectronicMethod):
     """GFN2-xTB (C. Bannwarth, S. Ehlert, S. Grimme, J. Chem. Theory Comput. 15, 1652 (2019)) or GFN1-xTB.
 
     Each single point starts from the charges of the one before.
@@ -35,8 +35,9 @@ class Tblite(Method):
         accuracy: factor on tblite's thresholds of the self-consistent charges; smaller is tighter.
         max_iterations: of the self-consistent charges, before a calculation has failed.
         electronic_temperature_K: of the orbitals' occupation, K.
-        charge: of the molecule, e.
-        n_unpaired: unpaired electrons.
+        charge: of the molecule, e; None takes that of the structure file, else 0.
+        n_unpaired: number of unpaired electrons; None takes that of the structure file, else that of the ground state
+            of the table or of ASE's database, else the fewest.
         n_processes: processes that share the replicas of a batch.
         n_retries: how often a calculation that does not converge is tried again: first from neutral atoms, then with
             the mixing damped and twice the iterations.
@@ -52,8 +53,8 @@ class Tblite(Method):
         accuracy: float = 0.01,
         max_iterations: int = 250,
         electronic_temperature_K: float = 300.0,
-        charge: int = 0,
-        n_unpaired: int = 0,
+        charge: int | None = None,
+        n_unpaired: int | None = None,
         n_processes: int = 1,
         n_retries: int = 2,
     ) -> None:
@@ -78,7 +79,7 @@ class Tblite(Method):
         Raises:
             ConfigError: the method has no parameters for an element, or that many unpaired electrons are impossible.
         """
-        return _TblitePoint(self, symbols)
+        return _TblitePoint(self.for_electrons(Electrons(), symbols), symbols)
 
 
 class _TblitePoint:
@@ -90,12 +91,11 @@ class _TblitePoint:
         self.method, self.symbols = method, symbols
         self.library, self.failure = str(_libtblite.__file__), TBLiteRuntimeError
         self.fresh: Callable[[], Any] = Result
-        check_unpaired(symbols, charge=method.charge, n_unpaired=method.n_unpaired, name=method.name)
         apart = 4.0 * np.arange(len(symbols))[:, None] * np.ones(3)  # until there are positions
         numbers = np.array(atomic_numbers(symbols))
         try:
             self.calculator = Calculator(
-                method.method, numbers, apart, charge=float(method.charge), uhf=method.n_unpaired
+                method.method, numbers, apart, charge=float(method.charge or 0), uhf=method.n_unpaired or 0
             )
         except TBLiteRuntimeError as error:
             raise ConfigError(f"{method.name} does not know {' '.join(sorted(set(symbols)))} ({error})") from error

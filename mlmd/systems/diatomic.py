@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mlmd.errors import ConfigError
-from mlmd.hamiltonians import BondConstants, Hamiltonian, Method
+from mlmd.hamiltonians import BondConstants, Electrons, Hamiltonian, Method
 from mlmd.systems.molecule import CACHE, relaxed_system
 from mlmd.systems.structure import Structure
 from mlmd.systems.system import System
@@ -41,7 +41,8 @@ def diatomic(*, name: str, dt_fs: float, hamiltonian: BondFactory | Method, cach
         D_e_eV=record.D_e_eV,
         ionic=name in ALKALI_HALIDES,
     )
-    return _system(constants, record.symbols, record.masses_u, dt_fs, hamiltonian, cache)
+    electrons = Electrons(charge=0, n_unpaired=record.n_unpaired)
+    return _system(constants, record.symbols, record.masses_u, dt_fs, hamiltonian, cache, electrons)
 
 
 def custom_diatomic(
@@ -85,7 +86,7 @@ def custom_diatomic(
     reduced_mass = masses_u[0] * masses_u[1] / (masses_u[0] + masses_u[1])
     k_eV_per_A2 = reduced_mass * omega_per_fs**2 / ACCELERATION
     constants = BondConstants(molecule=name, k_eV_per_A2=k_eV_per_A2, r_e_A=r_e_A, D_e_eV=D_e_eV)
-    return _system(constants, tuple(symbols), tuple(masses_u), dt_fs, hamiltonian, cache)
+    return _system(constants, tuple(symbols), tuple(masses_u), dt_fs, hamiltonian, cache, Electrons())
 
 
 def _system(
@@ -95,6 +96,7 @@ def _system(
     dt_fs: float,
     hamiltonian: BondFactory | Method,
     cache: str | None,
+    electrons: Electrons,
 ) -> System:
     mass_1, mass_2 = masses_u
     reduced_mass = mass_1 * mass_2 / (mass_1 + mass_2)
@@ -103,7 +105,7 @@ def _system(
     r_e = constants.r_e_A
     equilibrium = ((0.0, 0.0, -(1.0 - share) * r_e), (0.0, 0.0, share * r_e))
     if isinstance(hamiltonian, Method):
-        start = Structure(symbols, masses_u, np.array(equilibrium))
+        start = Structure(symbols, masses_u, np.array(equilibrium), electrons)
         return relaxed_system(constants.molecule, start, hamiltonian, dt_fs=dt_fs, cache=cache)
     return System(
         name=constants.molecule,

@@ -5,8 +5,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from mlmd.errors import ConfigError
-from mlmd.hamiltonians import Method, ReplicaHamiltonian
+from mlmd.hamiltonians import Method, ReplicaHamiltonian, require_gradient
 from mlmd.systems.minimum import find_minimum
 from mlmd.systems.structure import Structure, known_structure, read_structure
 from mlmd.systems.system import System
@@ -44,7 +46,8 @@ def molecule(
         ConfigError: an analytic bond instead of a method, an unknown molecule, bad masses or time step, or a geometry
             that relaxes to a saddle point.
         DataError: the structure file is missing, unreadable, or holds what is no single molecule.
-        CalculatorError: a calculation fails, or the geometry does not converge.
+        CalculatorError: a calculation fails, the geometry does not converge, or forces are not minus the gradient of
+            the energy.
         PhysicsError: the molecule falls apart while it is relaxed.
     """
     require_method(name, hamiltonian)
@@ -65,7 +68,10 @@ def relaxed_system(name: str, start: Structure, method: Method, *, dt_fs: float 
     if not all(0 < mass < math.inf for mass in start.masses_u):
         raise ConfigError(f"system {name}: masses_u = {list(start.masses_u)} must be positive")
     elements = tuple(ISOTOPES.get(symbol, symbol) for symbol in start.symbols)
+    method = method.for_electrons(start.electrons, elements)
     minimum = find_minimum(name, dataclasses.replace(start, symbols=elements), method, cache=cache)
+    if not method.is_checked:
+        require_gradient(method, elements, np.array(minimum.positions_A))
     period_fs = minimum.modes.period_fs(minimum.modes.n_modes - 1)
     return System(
         name=name,

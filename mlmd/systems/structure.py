@@ -1,6 +1,6 @@
 """Start geometries: from ASE's databases by name, or from a structure file that ASE reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from ase.data import covalent_radii
 
 from mlmd.errors import ConfigError, DataError, nearest
+from mlmd.hamiltonians import Electrons
 
 Array = np.ndarray[Any, Any]
 
@@ -31,6 +32,9 @@ COMMON_NAMES = {
 }
 """Everyday names of molecules that ASE lists by formula."""
 
+WHOLE = 0.05
+"""Largest distance of a sum of charges or moments from a whole number, since their digits are few."""
+
 CLOSEST = 0.4
 """Atoms nearer than this fraction of their covalent radii's sum lie on each other: other units, or a damaged file."""
 
@@ -43,11 +47,13 @@ class Structure:
         symbols: element symbols.
         masses_u: atomic masses, u.
         positions: [atom, xyz], A.
+        electrons: charge and spin, as far as they are known.
     """
 
     symbols: tuple[str, ...]
     masses_u: tuple[float, ...]
     positions: Array
+    electrons: Electrons = field(default_factory=Electrons)
 
 
 def known_structure(name: str) -> Structure:
@@ -73,7 +79,9 @@ def known_structure(name: str) -> Structure:
     atoms = ase.build.molecule(formula)
     if len(atoms) < 2:
         raise ConfigError(f"system {name}: a single atom has no vibration; choose a molecule")
-    return _structure(atoms)
+    moments = atoms.get_initial_magnetic_moments()
+    n_unpaired = round(float(moments.sum()))
+    return _structure(atoms, Electrons(0, n_unpaired, initial_moments=tuple(moments.tolist()) if n_unpaired else None))
 
 
 def read_structure(path: str) -> Structure:
@@ -95,7 +103,7 @@ def read_structure(path: str) -> Structure:
     if len(atoms) < 2:
         raise DataError(f"{path} holds {len(atoms)} atom: a molecule has at least two")
     _check_positions(path, atoms)
-    return _structure(atoms)
+    return _structure(atoms, _electrons(path, atoms))
 
 
 def _read(path: str) -> Any:
@@ -126,6 +134,54 @@ def _check_positions(path: str, atoms: Any) -> None:
         )
 
 
-def _structure(atoms: Any) -> Structure:
+def _electrons(path: str, atoms: Any) -> Electrons:
+    """Charge and spin of a file: ``charge`` and ``spin`` (2S + 1) of its info, else the sums over its atoms.
+
+    Raises:
+        DataError: the info and the atoms differ, or a number is not whole.
+    """
+    charges = atoms.get_initial_charges() if atoms.has("initial_charges") else None
+    moments = atoms.get_initial_magnetic_moments() if atoms.has("initial_magmoms") else None
+    if moments is not None and moments.ndim > 1:
+        raise DataError(f"{path}: its magnetic moments are vectors, but spins here have one axis; write numbers")
+    multiplicity = _whole(path, atoms.info, "spin")
+    if multiplicity is not None and multiplicity < 1:
+        raise DataError(f"{path}: spin = {multiplicity} must be the multiplicity 2S + 1, at least 1")
+    charge = _agreed(path, "charge", _whole(path, atoms.info, "charge"), charges)
+    n_unpaired = _agreed(path, "spin", None if multiplicity is None else multiplicity - 1, moments)
+    return Electrons(
+        charge,
+        n_unpaired,
+        None if charges is None else tuple(charges.tolist()),
+        None if moments is None else tuple(moments.tolist()),
+        source=path,
+    )
+
+
+def _whole(path: str, info: dict[str, Any], key: str) -> int | None:
+    value = info.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or float(value) % 1:
+        raise DataError(f"{path}: {key} = {value} must be a whole number")
+    return int(value)
+
+
+def _agreed(path: str, key: str, of_info: int | None, of_atoms: Array | None) -> int | None:
+    """A number of the info, or the sum over atoms, which must be the same."""
+    total = None if of_atoms is None else float(of_atoms.sum())
+    if key == "spin" and total is not None:
+        total = abs(total)
+    if total is None or (of_info is not None and abs(total - of_info) < WHOLE):
+        return of_info
+    if of_info is not None or abs(total - round(total)) > WHOLE:
+        other = "which is not whole" if of_info is None else f"but its {key} says {of_info}"
+        what = "initial charges" if key == "charge" else "magnetic moments"
+        raise DataError(f"{path}: the {what} of its atoms sum to {total:.4g}, {other}; correct one of them")
+    return round(total)
+
+
+def _structure(atoms: Any, electrons: Electrons) -> Structure:
     masses = tuple(float(mass) for mass in atoms.get_masses())
-    return Structure(tuple(atoms.get_chemical_symbols()), masses, np.array(atoms.positions, dtype=np.float64))
+    positions = np.array(atoms.positions, dtype=np.float64)
+    return Structure(tuple(atoms.get_chemical_symbols()), masses, positions, electrons)

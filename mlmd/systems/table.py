@@ -17,6 +17,7 @@ class DiatomicRecord:
 
     Attributes:
         isotopes: the two nuclides, e.g. ("1H", "35Cl").
+        state: term symbol of the electronic ground state, e.g. "X 3Sigmag-".
         period_fs: harmonic period 1 / (c omega_e).
         source: where omega_e, omega_e x_e, r_e and B_e come from.
     """
@@ -24,6 +25,7 @@ class DiatomicRecord:
     molecule: str
     isotopes: tuple[str, str]
     masses_u: tuple[float, float]
+    state: str
     omega_e_cm1: float
     omega_e_x_e_cm1: float
     r_e_A: float
@@ -41,6 +43,15 @@ class DiatomicRecord:
         ('H', 'Cl')
         """
         return (self.isotopes[0].lstrip("0123456789"), self.isotopes[1].lstrip("0123456789"))
+
+    @property
+    def n_unpaired(self) -> int:
+        """Number of unpaired electrons of the ground state, 2S.
+
+        >>> [diatomic_record(name).n_unpaired for name in ("HCl", "NO", "O2")]
+        [0, 1, 2]
+        """
+        return int(self.state.split()[1][0]) - 1
 
 
 @functools.cache
@@ -71,6 +82,7 @@ def _record(row: dict[str, str]) -> DiatomicRecord:
         molecule=row["molecule"],
         isotopes=(row["atom1"], row["atom2"]),
         masses_u=(float(row["mass1_u"]), float(row["mass2_u"])),
+        state=row["state"],
         omega_e_cm1=float(row["omega_e_cm1"]),
         omega_e_x_e_cm1=float(row["omega_e_x_e_cm1"]),
         r_e_A=float(row["r_e_angstrom"]),
