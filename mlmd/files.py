@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 from mlmd.errors import ConfigError, DataError
 
 _TEMPORARY_SUFFIX = ".tmp"
+_TEMPORARY_NAME = re.compile(rf"\..+\.\d+\.[0-9a-f]{{8}}{re.escape(_TEMPORARY_SUFFIX)}")
 
 MAX_NAME = 80
 """Letters of a name that becomes a part of a path."""
@@ -102,14 +104,16 @@ def put_in_place(source: Path, target: Path) -> None:
         _sync(target.parent)
 
 
-def remove_temporaries(path: str | Path) -> None:
-    """Remove temporary files of ``path`` that killed processes left; only one process may write ``path`` at a time."""
-    target = Path(path)
-    if not target.parent.is_dir():
-        return
-    for leftover in target.parent.iterdir():
-        if leftover.name.startswith(f".{target.name}.") and leftover.name.endswith(_TEMPORARY_SUFFIX):
-            leftover.unlink(missing_ok=True)
+def remove_temporaries(folder: str | Path) -> None:
+    """Remove temporary files of killed processes from the folder of a run, where one process writes at a time.
+
+    Folders inside belong to the run, except those of other runs, which have a ``config.yaml``.
+    """
+    inner = [path for path in Path(folder).iterdir() if path.is_dir() and not (path / "config.yaml").exists()]
+    for path in (Path(folder), *inner):
+        for leftover in path.iterdir():
+            if _TEMPORARY_NAME.fullmatch(leftover.name):
+                leftover.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -221,9 +221,15 @@ def test_error_keeping_file_raises_when_asked_only(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == bytes(8)
 
 
-def test_remove_temporaries_takes_only_those_of_the_file(tmp_path: Path) -> None:
-    for name in (".a.h5.1.ff.tmp", ".b.h5.1.ff.tmp", "a.h5", ".a.h5.parts"):
-        (tmp_path / name).write_text("")
-    remove_temporaries(tmp_path / "a.h5")
-    remove_temporaries(tmp_path / "none" / "a.h5")
-    assert _names(tmp_path) == [".a.h5.parts", ".b.h5.1.ff.tmp", "a.h5"]
+def test_temporaries_of_killed_processes_are_removed_from_a_run_alone(tmp_path: Path) -> None:
+    names = (".a.h5.1.0123abcd.tmp", ".b.h5.99.ffffffff.tmp", "a.h5", ".a.h5.parts", ".mine.tmp")
+    for folder in (tmp_path, tmp_path / "round_1", tmp_path / "another_run"):
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            (folder / name).write_text("")
+    (tmp_path / "another_run" / "config.yaml").write_text("")
+    remove_temporaries(tmp_path)
+    kept = [".a.h5.parts", ".mine.tmp", "a.h5"]
+    assert _names(tmp_path) == [*kept[:2], "a.h5", "another_run", "round_1"]
+    assert _names(tmp_path / "round_1") == kept
+    assert set(names) < set(_names(tmp_path / "another_run"))

@@ -1,12 +1,10 @@
 """Every combination of the given values; finished jobs are skipped, interrupted ones resumed, failures listed."""
 
 import itertools
-import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,15 +23,13 @@ from hydra_plugins.mlmd_sweeps.composing import compose_job, quoted
 from mlmd.cli.job import resolved
 from mlmd.cli.launch import one_line_errors
 from mlmd.cli.overrides import first_line
+from mlmd.cli.signals import exit_code
 from mlmd.cli.trust import names_to_trust
 from mlmd.errors import ConfigError, MlmdError
 from mlmd.sweeps import Job, Outcome, RunFolders, Status, digest, free_folder, report, run_jobs
 
 SOME_FAILED = 1
 """Exit code of a sweep that is not finished."""
-
-INTERRUPTED = 130
-"""Exit code of a process ended from the keyboard, by the custom of shells."""
 
 
 class GridSweeper(Sweeper):
@@ -65,7 +61,7 @@ class GridSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> list[Outcome]:
         """Run what is not finished; the exit code says whether everything is."""
-        with one_line_errors(), _terminated_like_interrupted():
+        with one_line_errors():
             try:
                 self._check()
                 self._folders = RunFolders(Path(self.config.hydra.sweep.dir))
@@ -181,7 +177,7 @@ class GridSweeper(Sweeper):
         jobs = f"{n_finished} job{'s are' if n_finished != 1 else ' is'} finished"
         elsewhere = "" if hasattr(self.launcher, "stop") or self._n_jobs == 1 else "; jobs that were submitted run on"
         report.say(f"sweep interrupted, {jobs}; the same command goes on from there{elsewhere}")
-        raise SystemExit(INTERRUPTED)
+        raise SystemExit(exit_code())
 
     def _leave(self) -> list[Outcome]:
         report.print_table(self._outcomes, objective=self.objective)
@@ -213,17 +209,3 @@ def _error_of(ended: JobReturn) -> BaseException:
     # Its public name raises the error, and prints a line of its own before.
     error = ended._return_value
     return error if isinstance(error, BaseException) else RuntimeError("the job failed without an error")
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """A request to terminate ends the sweep's jobs too, as Ctrl-C does."""
-
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

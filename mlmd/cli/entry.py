@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmd.cli.program import CONF
@@ -26,9 +27,11 @@ def run(command: str, arguments: Sequence[str] | None = None) -> None:
         print(help_of(command), end="")
         return
     import hydra
+    from hydra.core.hydra_config import HydraConfig
 
     from mlmd.cli.job import job_values
     from mlmd.cli.launch import in_sweep, launch, one_line_errors, set_environment
+    from mlmd.cli.output import kept_if_used, unbroken_output
     from mlmd.cli.signals import ended_by_signals, exit_code
 
     argv = sys.argv
@@ -38,13 +41,13 @@ def run(command: str, arguments: Sequence[str] | None = None) -> None:
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=command)
     def main(config: "DictConfig") -> None:
         sys.argv = argv  # Lightning starts the other processes of a distributed run with it
-        with one_line_errors():
+        with one_line_errors(), kept_if_used(Path(HydraConfig.get().runtime.output_dir)):
             values = job_values(config)
             set_environment(values["threads"])
             # A process that sweeps began before this job.
             perform(command, values, began=None if in_sweep() else began)
 
-    with ended_by_signals():
+    with ended_by_signals(), unbroken_output():
         try:
             launch(main, config_name=command)
         except KeyboardInterrupt:  # before anything of a run is saved

@@ -132,10 +132,10 @@ def learn_on_the_fly(
         device=torch.device(device),
     )
     metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
-    files.write_metrics(metrics)
     if outcome["standing"]["predictor"]:
         rounds.publish(outcome["standing"]["predictor"])
     title = f"{label.title}, {name}"
-    write_run_page(files.folder, title=title, lead=label.caption)
+    write_run_page(files.folder, metrics, title=title, lead=label.caption)
+    files.write_metrics(metrics)
     print_summary(metrics, files.folder, title)
     return metrics

@@ -111,7 +111,8 @@ def simulate(
     with resumable("simulate", files.folder), make_trackers(settings.logger, tracked, is_main=True) as tracker:
         metrics = _run(_Job(settings, files, label, dynamics, initial, plan, tracker), began=began)
     title = f"{label.title}, {settings.injection_name}"
-    write_run_page(files.folder, title=title, lead=label.caption)
+    write_run_page(files.folder, metrics, title=title, lead=label.caption)
+    files.write_metrics(metrics)
     print_summary(metrics, files.folder, title)
     return metrics
 
@@ -163,7 +164,6 @@ def _run(job: _Job, *, began: float) -> dict[str, float]:
     if settings.xyz:
         _write_xyz(target, files.folder, system, keep=job.plan.resumes)
     metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
-    files.write_metrics(metrics)
     job.tracker.finish(files, metrics, curves)
     say_diverged(job.name, diverged_at, n_replicas=settings.n_replicas)
     return metrics

@@ -141,12 +141,12 @@ def train(config: Values, *, folder: str, overrides: list[str], began: float | N
         }
         draw_training(files, rollouts, module, splits, label=label, system=system, draws=settings.figures)
         metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
-        files.write_metrics(metrics)
         results = rollouts.test_results.values()
         tracker.finish(files, metrics, merge_curves([result.curves for result in results]) if results else None)
     for name, result in rollouts.test_results.items():
         say_diverged(name, result.diverged_at, n_replicas=result.n_replicas)
-    write_run_page(files.folder, title=label.title, lead=label.caption)
+    write_run_page(files.folder, metrics, title=label.title, lead=label.caption)
+    files.write_metrics(metrics)
     print_summary(metrics, files.folder, label.title)
     return metrics
 

@@ -1,5 +1,7 @@
 """The folder of a run: configuration and provenance, written so that the run can be repeated from it."""
 
+import hashlib
+import json
 import resource
 import sys
 from collections.abc import Mapping
@@ -9,13 +11,16 @@ from typing import Any
 import yaml
 
 from mlmd.errors import DataError
-from mlmd.files import require_writable_folder, write_json, write_text
+from mlmd.files import remove_temporaries, require_writable_folder, write_json, write_text
 from mlmd.io.migrations import migrate_config
 from mlmd.io.provenance import provenance
-from mlmd.io.run_lock import hold, require_free
+from mlmd.io.run_lock import hold
 
 TRAJECTORY_FILE = "trajectory.h5"
 """Frames of a simulation."""
+
+CHECKSUM = "checksum"
+"""Key of ``config.yaml`` for the digest of all its other keys."""
 
 REFERENCE_FILE = "reference.h5"
 """Frames of the Hamiltonian dynamics that a simulation is judged against."""
@@ -63,14 +68,18 @@ class RunFiles:
         Raises:
             DataError: another process writes into the folder, or it cannot be written.
         """
-        require_free(self.folder)
-        if not resumes:
-            write_text(self.folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
-            write_json(self.folder / "provenance.json", self.provenance)
         hold(self.folder, owner=self)
+        remove_temporaries(self.folder)
+        if not resumes:
+            values = dict(config) | {CHECKSUM: _checksum(config)}
+            write_text(self.folder / "config.yaml", yaml.safe_dump(values, sort_keys=False))
+            write_json(self.folder / "provenance.json", self.provenance)
 
     def write_metrics(self, metrics: Mapping[str, float]) -> None:
-        """``metrics.json``, flat; a number that is not finite becomes null."""
+        """``metrics.json``, flat; it marks the run as finished, so it is written last.
+
+        A number that is not finite becomes null.
+        """
         write_json(self.folder / "metrics.json", dict(metrics))
 
 
@@ -87,7 +96,7 @@ def stored_config(folder: Path) -> dict[str, Any]:
     """The configuration of a run's folder as it was written; `read_config` brings it to the present format.
 
     Raises:
-        DataError: there is none, or it is not one.
+        DataError: there is none, it is not one, or it was edited since.
     """
     path = folder / "config.yaml"
     try:
@@ -98,7 +107,18 @@ def stored_config(folder: Path) -> dict[str, Any]:
         raise DataError(f"{path} is damaged: it is not valid YAML") from error
     if not isinstance(values, dict):
         raise DataError(f"{path} is damaged: it holds no configuration")
+    checksum = values.pop(CHECKSUM, None)
+    if checksum is not None and checksum != _checksum(values):
+        raise DataError(
+            f"{path} was edited after the run had begun; restore it, or begin a new run with the change on the command "
+            "line"
+        )
     return values
+
+
+def _checksum(config: Mapping[str, Any]) -> str:
+    """The digest of a configuration; it does not depend on comments, the order of keys and the form of numbers."""
+    return hashlib.sha256(json.dumps(dict(config), sort_keys=True, default=str).encode()).hexdigest()
 
 
 def peak_memory_MB() -> float:

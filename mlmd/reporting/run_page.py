@@ -1,7 +1,7 @@
 """``report.html`` of a training run or a simulation, made from the files of its folder alone."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,12 @@ _FACTS = {
 Curve = list[float | None]
 
 
-def write_run_page(folder: Path, *, title: str, lead: str) -> Path:
-    """Write ``report.html`` into the folder of a finished run.
+def write_run_page(folder: Path, metrics: Mapping[str, Any], *, title: str, lead: str) -> Path:
+    """Write ``report.html`` into the folder of a run.
 
     Args:
-        folder: holds ``metrics.json``, and what else there is of ``provenance.json``, ``config.yaml``, ``curves.json``,
-            ``csv/`` and ``figures/``.
+        folder: holds what there is of ``provenance.json``, ``config.yaml``, ``curves.json``, ``csv/`` and ``figures/``.
+        metrics: what ``metrics.json`` holds, which marks a finished run and is written after the page.
         title: what was run.
         lead: how much of it.
 
@@ -72,14 +72,13 @@ def write_run_page(folder: Path, *, title: str, lead: str) -> Path:
     Raises:
         DataError: it cannot be written, or ``curves.json`` is damaged.
     """
-    return write_page(folder / REPORT_FILE, run_page(folder, title=title, lead=lead))
+    return write_page(folder / REPORT_FILE, run_page(folder, metrics, title=title, lead=lead))
 
 
-def run_page(folder: Path, *, title: str, lead: str) -> Page:
+def run_page(folder: Path, metrics: Mapping[str, Any], *, title: str, lead: str) -> Page:
     """The page of a run; arguments as for `write_run_page`."""
     curves = read_curves(folder / "curves.json") if (folder / "curves.json").is_file() else None
     history = read_history(folder / "csv")
-    metrics = _json(folder / "metrics.json")
     blocks = summary_blocks(metrics, curves.get("lines", []) if curves else [])
     sections = [Section("Results", [_table(block) for block in blocks])]
     on_the_fly = timeline_charts(folder, force_call_s=metrics.get("cost/force_call_s") or 0.0)

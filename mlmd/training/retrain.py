@@ -20,7 +20,7 @@ from mlmd.data.generation import draw_initial
 from mlmd.data.module import TrajectoryDataModule, VisitedData
 from mlmd.data.visited_states import VisitedStates, join_visited_states, visit_states
 from mlmd.evaluation.rollouts import reference_rollout, run_rollouts
-from mlmd.files import atomic_path, remove_temporaries
+from mlmd.files import atomic_path
 from mlmd.io.load_predictor import load_predictor
 from mlmd.io.run_folder import RunFiles
 from mlmd.observables import velocity_accuracy_percent
@@ -199,7 +199,6 @@ class Retraining:
     def _copy(self, checkpoint: Path, folder: Path, trainer: Trainer) -> None:
         """Copy a checkpoint to ``folder/best.ckpt``, in one process for all."""
         if self.files.is_main:
-            remove_temporaries(folder / "best.ckpt")
             with atomic_path(folder / "best.ckpt") as temporary:
                 shutil.copyfile(checkpoint, temporary)
         trainer.strategy.barrier()

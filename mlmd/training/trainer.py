@@ -12,7 +12,6 @@ from lightning.pytorch.loggers import Logger
 
 from mlmd.data.module import TrajectoryDataModule
 from mlmd.errors import ConfigError, DataError, nearest
-from mlmd.files import remove_temporaries
 from mlmd.io.checkpoint_file import load_checkpoint_file
 from mlmd.training import PredictorModule
 from mlmd.training.checkpoints import AtomicCheckpointIO, MovableCheckpoint
@@ -92,12 +91,9 @@ def fit(
         DataError: the last checkpoint is damaged or not ours; it is not unpickled then.
     """
     last = None
-    if plan.resumes:
-        for name in ("best.ckpt", "last.ckpt"):
-            remove_temporaries(folder / name)
-        if (folder / "last.ckpt").is_file():
-            last = folder / "last.ckpt"
-            load_checkpoint_file(last)
+    if plan.resumes and (folder / "last.ckpt").is_file():
+        last = folder / "last.ckpt"
+        load_checkpoint_file(last)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
     except MisconfigurationException as error:

@@ -18,7 +18,7 @@ def finished(trained, tmp_path):
 
 def test_resuming_a_finished_run_trains_no_more_and_judges_again(finished, trained, cli):
     (finished / "metrics.json").unlink()
-    (finished / ".last.ckpt.1.abcd.tmp").touch()  # what a killed process leaves
+    (finished / ".last.ckpt.1.0123abcd.tmp").touch()  # what a killed process leaves
     ended = cli("train", f"resume={finished}")
     assert (ended.code, ended.err) == (0, "")
     assert judged(finished) == judged(trained)
@@ -168,3 +168,13 @@ def test_a_simulation_is_not_resumed_from_a_damaged_file(name, words, trained, c
     assert ended.err.startswith(f"error: cannot read {part}: {words}")
     assert ended.err.count("\n") == 1
     assert not (tmp_path / "run" / "trajectory.h5").exists()
+
+
+@pytest.mark.parametrize("script", ["train", "simulate"])
+def test_an_edited_configuration_is_not_resumed(script, finished, cli):
+    config = finished / "config.yaml"
+    config.write_text(config.read_text().replace("seed: 1", "seed: 99"))
+    ended = cli(script, f"resume={finished}")
+    assert ended.code == 2
+    assert ended.err.startswith(f"error: {config} was edited after the run had begun; restore it, or begin a new run")
+    assert ended.err.count("\n") == 1

@@ -146,7 +146,7 @@ def test_the_table_is_printed_with_the_scores(written, capsys):
 
 
 def test_the_page_has_the_table_and_all_lines(written):
-    page = run_page(written.parent, title="H2O", lead="2 replicas")
+    page = run_page(written.parent, {}, title="H2O", lead="2 replicas")
     (table,) = page.sections[0].parts
     assert [row[0] for row in table.rows] == ["1", "2", "3"]
     charts = {part.title: part for section in page.sections for part in section.parts if isinstance(part, LineChart)}

@@ -50,8 +50,12 @@ def folder(tmp_path, curves, label):
     return tmp_path
 
 
+def metrics_of(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
 def page_of(folder):
-    return run_page(folder, title="HCl", lead="3 replicas")
+    return run_page(folder, metrics_of(folder), title="HCl", lead="3 replicas")
 
 
 def charts(page):
@@ -111,7 +115,7 @@ def test_a_page_of_thirty_schedules_is_not_large(folder):
     content = json.loads((folder / "curves.json").read_text())
     content["schedules"] = {f"every_{k}": content["schedules"]["exact"] for k in range(30)}
     (folder / "curves.json").write_text(json.dumps(content))
-    assert write_run_page(folder, title="HCl", lead="3 replicas").stat().st_size < 1_100_000
+    assert write_run_page(folder, metrics_of(folder), title="HCl", lead="3 replicas").stat().st_size < 1_100_000
     for chart in charts(page_of(folder)).values():
         assert sum(len(line.y) for line in chart.lines) <= MAX_NUMBERS
         assert all(len(line.x) == len(line.y) for line in chart.lines)
@@ -124,9 +128,9 @@ def test_a_run_that_was_not_judged_has_a_page_as_well(folder):
 
 
 def test_the_page_is_written_beside_the_results(folder):
-    path = write_run_page(folder, title="HCl", lead="3 replicas")
+    path = write_run_page(folder, metrics_of(folder), title="HCl", lead="3 replicas")
     assert path == folder / "report.html"
     assert path.stat().st_size < 1_000_000
     (folder / "curves.json").write_text("{")
     with pytest.raises(DataError, match=r"cannot read .*curves\.json"):
-        write_run_page(folder, title="HCl", lead="3 replicas")
+        write_run_page(folder, metrics_of(folder), title="HCl", lead="3 replicas")
