@@ -24,6 +24,10 @@ class CalculatorError(MlmdError):
     """Forces could not be calculated: the calculation did not converge, or its result is not finite."""
 
 
+class TrainingError(MlmdError):
+    """A training cannot go on: its loss or its weights are no finite numbers."""
+
+
 class PhysicsError(MlmdError):
     """A molecule has left the range where its description is valid: it dissociates or loses its frame."""
 

@@ -43,6 +43,9 @@ def load_predictor_and_config(path: str | Path) -> tuple[VelocityPredictor, dict
         }
         predictor.network.to(weights["network.head.weight"].dtype)  # as it was trained and validated
         predictor.load_state_dict(weights)
+        for name, value in weights.items():
+            if not bool(value.isfinite().all()):
+                raise DataError(f"{path}: {name} holds numbers that are not finite; give another checkpoint")
         config = {name: checkpoint["mlmd"]["config"][name] for name in ("system", "hamiltonian", "regime")}
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: the checkpoint does not hold what an mlmd checkpoint holds ({error})") from error

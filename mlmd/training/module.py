@@ -7,6 +7,7 @@ from lightning import LightningModule
 from torch import Tensor
 
 from mlmd.data.module import TrajectoryBatch
+from mlmd.errors import TrainingError
 from mlmd.io.migrations import CHECKPOINT_VERSION, VERSION_KEY
 from mlmd.models import VelocityPredictor
 from mlmd.observables.metrics import VelocityAccuracy, VelocityMAE, VelocityMAPE, WorkError
@@ -66,6 +67,30 @@ class PredictorModule(LightningModule):
         loss = self._loss(*batch)
         self._train_losses.append(loss.detach())
         return loss
+
+    def on_fit_start(self) -> None:
+        """Check the weights with which the training begins or is resumed.
+
+        Raises:
+            TrainingError: one of them is not finite.
+        """
+        for name, weights in self.predictor.state_dict().items():
+            if not bool(weights.isfinite().all()):
+                raise TrainingError(f"{name} of the predictor holds numbers that are not finite; train anew")
+
+    def on_validation_start(self) -> None:
+        """Check the losses since the last validation, before a checkpoint is written.
+
+        Raises:
+            TrainingError: one of them is not finite.
+        """
+        finite = torch.stack(self._train_losses).isfinite() if self._train_losses else torch.ones(1)
+        if not bool(finite.all()):
+            batch = int(finite.int().argmin()) + 1
+            raise TrainingError(
+                f"the training loss is no finite number from batch {batch} of epoch {self.current_epoch + 1} on: lower "
+                "optimizer.learning_rate or optimizer.gradient_clip; the checkpoint of the epoch before is kept"
+            )
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's mean loss: once, for `log` in every step takes longer than the optimizer's step."""
