@@ -1,5 +1,6 @@
 # make train   sets up .venv if it is missing and trains the default predictor
 # make test    sets up what tests need and runs them
+# make torture  kills, damages and misuses runs at random, some thousand times; TORTURE=0.1 takes a tenth
 # make test-gpu  runs the tests that need an NVIDIA GPU, in about a minute
 # make study   runs what is missing of the experiments and rebuilds their tables, figures and page (about two hours)
 # make lint    style, format and types
@@ -9,15 +10,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TORTURE ?= 1
 ARGS ?= model=3vR0 system=HCl
 
-.PHONY: train test test-gpu study lint docs clean
+.PHONY: train test torture test-gpu study lint docs clean
 
 train: $(VENV)/.installed
 	$(BIN)/python train.py $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile $(TEST_OPTIONS)
+
+torture: $(VENV)/.installed-dev
+	TORTURE=$(TORTURE) $(BIN)/python -m pytest -n 0 -s tests/torture
 
 test-gpu: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 0 tests/propagation/engines/cuda_cases.py

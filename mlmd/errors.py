@@ -2,6 +2,14 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
+
+N_LISTED = 36
+"""Known names that an error lists at most: all molecules of the table."""
+
+
+MAX_VALUE = 80
+"""Letters of a value that an error repeats."""
 
 
 class MlmdError(Exception):
@@ -45,4 +53,22 @@ def nearest(name: str, known: Iterable[str], *, n_offered: int = 3) -> str:
     close = [folded[hit] for hit in difflib.get_close_matches(name.lower(), folded, n=n_offered, cutoff=0.5)]
     if close:
         return "did you mean " + " or ".join(repr(hit) for hit in close) + "?"
-    return "known: " + ", ".join(repr(known_name) for known_name in names)
+    more = f" and {len(names) - N_LISTED} more" if len(names) > N_LISTED else ""
+    return "known: " + ", ".join(repr(known_name) for known_name in names[:N_LISTED]) + more
+
+
+def short(value: Any, *, quoted: bool = False) -> str:
+    """A value for an error message, cut where it is long.
+
+    Args:
+        value: what was given.
+        quoted: text in quotes, as `repr` writes it.
+
+    >>> short("abc", quoted=True), short(10**4400)
+    ("'abc'", 'a number of more than 4000 digits')
+    """
+    try:
+        text = repr(value) if quoted else str(value)
+    except ValueError:  # Python writes no whole number of more digits
+        return "a number of more than 4000 digits"
+    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}..."

@@ -1,6 +1,6 @@
 """Objects from the settings of a command."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,30 +11,32 @@ from mlmd.cli.instantiate import build
 from mlmd.cli.settings import Component, OnTheFlySettings, TrainSettings
 from mlmd.cli.settings.groups import LearningSettings
 from mlmd.cli.trust import import_modules_of
+from mlmd.data.module import BatchPlan
 from mlmd.errors import ConfigError
+from mlmd.hamiltonians import Method
 from mlmd.models import PredictorSpec, VelocityPredictor
 from mlmd.propagation import Injection
 from mlmd.systems import Regime, System
-from mlmd.training import TrainingPlan
+from mlmd.training import OptimizerPlan, TrainingPlan
 
 Values = Mapping[str, Any]
 
 
 def make_system(system: Component, hamiltonian: Component) -> System:
     """The system with its Hamiltonian."""
-    made: System = build(system, hamiltonian=build(hamiltonian))
+    made: System = build(system, System, hamiltonian=build(hamiltonian, (Method, Callable)))
     return made
 
 
 def make_regime(regime: Component) -> Regime:
     """How initial states are drawn."""
-    made: Regime = build(regime)
+    made: Regime = build(regime, Regime)
     return made
 
 
 def make_injections(components: Mapping[str, Component]) -> dict[str, Injection]:
     """Injections by the name under which they are reported."""
-    return {name: build(component) for name, component in components.items()}
+    return {name: build(component, Injection) for name, component in components.items()}
 
 
 def make_predictor(settings: LearningSettings, system: System) -> VelocityPredictor:
@@ -42,7 +44,9 @@ def make_predictor(settings: LearningSettings, system: System) -> VelocityPredic
     memory, model = settings.memory, settings.model
     import_modules_of((str(model.node.get("components")), memory.kind))
     follows_bond = system.n_atoms == 2
-    spec: PredictorSpec = build(model)(
+    spec: PredictorSpec = build(
+        model,
+        PredictorSpec,
         memory_kind=memory.kind,
         memory_length=memory.length,
         memory_warmup=memory.warmup,
@@ -64,9 +68,9 @@ def make_training_plan(settings: TrainSettings | OnTheFlySettings, config: Value
         config: the resolved configuration, which every checkpoint keeps.
     """
     return TrainingPlan(
-        loss=build(settings.loss),
-        optimizer=build(settings.optimizer),
-        batches=build(settings.data.batches),
+        loss=build(settings.loss, Callable),
+        optimizer=build(settings.optimizer, OptimizerPlan),
+        batches=build(settings.data.batches, BatchPlan),
         trainer=settings.trainer.model_dump(),
         monitor=settings.selection.monitor,
         every_n_epochs=settings.selection.every_n_epochs,
@@ -78,16 +82,8 @@ def make_training_plan(settings: TrainSettings | OnTheFlySettings, config: Value
 
 
 def make_callbacks(components: Mapping[str, Component]) -> list[Callback]:
-    """The callbacks of a training beside mlmd's own, made anew for each.
-
-    Raises:
-        ConfigError: what is made is no callback of Lightning.
-    """
-    made = [build(component) for component in components.values()]
-    for component, callback in zip(components.values(), made, strict=True):
-        if not isinstance(callback, Callback):
-            raise ConfigError(f"{component.path} is a {type(callback).__name__}, and no callback of Lightning")
-    return made
+    """The callbacks of a training beside mlmd's own, made anew for each."""
+    return [build(component, Callback) for component in components.values()]
 
 
 def check_device(accelerator: str) -> str:

@@ -8,21 +8,48 @@ from typing import Any
 import hydra
 from hydra.errors import HydraException
 
+from mlmd.cli.arguments import check_arguments, classes_of_arguments
 from mlmd.cli.overrides import first_line
 from mlmd.cli.settings.component import Component
 from mlmd.errors import ConfigError, MlmdError, nearest
 
 
-def build(component: Component, **keywords: Any) -> Any:
+def build(component: Component, kind: Any = object, **keywords: Any) -> Any:
     """The object that a component of the configuration describes.
 
     Args:
         component: names the class or function and its arguments.
+        kind: class or protocol that the object has to be of, or several.
         keywords: further arguments, passed on as they are.
 
     Raises:
-        ConfigError: an unknown ``_target_``, or arguments it does not take.
+        ConfigError: an unknown ``_target_``, arguments it does not take, or an object of another kind.
     """
+    check_arguments(component.node, component.path)
+    made = _made(*_with_parts(component, keywords))
+    if not isinstance(made, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        wanted = " or ".join(each.__name__ for each in kinds)
+        raise ConfigError(f"{component.path}: {component.target} makes a {type(made).__name__}, which is no {wanted}")
+    return made
+
+
+def _with_parts(component: Component, keywords: Mapping[str, Any]) -> tuple[Component, dict[str, Any]]:
+    """The component without the components among its arguments, and these as objects among the keywords."""
+    node = component.node
+    parts = {key: value for key, value in node.items() if isinstance(value, Mapping) and "_target_" in value}
+    if not parts or "_partial_" in node:
+        return component, dict(keywords)
+    kinds = classes_of_arguments(component.target)
+    made = {
+        key: build(Component(f"{component.path}.{key}", part), kinds.get(key, object)) for key, part in parts.items()
+    }
+    return Component(component.path, {key: value for key, value in node.items() if key not in parts}), made | dict(
+        keywords
+    )
+
+
+def _made(component: Component, keywords: Mapping[str, Any]) -> Any:
     node, path = component.node, component.path
     try:
         if not keywords:

@@ -55,7 +55,7 @@ def own_folders() -> list[Path]:
 def chosen_experiment() -> str | None:
     """The experiment of the job's command line, several joined by "+"; None where there is none."""
     chosen = None
-    for line in HydraConfig.get().overrides.task:
+    for line in _typed_overrides():
         key, _, value = line.partition("=")
         if key.lstrip("+") == "experiment":
             chosen = "+".join(name.strip() for name in value.strip("[]").split(","))
@@ -64,4 +64,10 @@ def chosen_experiment() -> str | None:
 
 def job_overrides() -> list[str]:
     """What the command line changed of this job's configuration; how jobs are swept is none of it."""
-    return [line for line in HydraConfig.get().overrides.task if not line.startswith("sweep=")]
+    return [line for line in _typed_overrides() if not line.startswith("sweep=")]
+
+
+def _typed_overrides() -> list[str]:
+    """The overrides as typed; read as a list of Hydra's, an interpolation in one would be resolved in that list."""
+    lines = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return [str(line) for line in lines or ()]

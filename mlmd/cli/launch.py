@@ -7,6 +7,7 @@ Hydra and lie in ``hydra_plugins``. Heavy imports happen after the configuration
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,6 +27,15 @@ from mlmd.model_codes import variant_name
 
 BAD_INPUT = 2
 """Exit code of an error that the user can mend."""
+
+MAX_LETTERS = 300
+"""Letters of an error, at most."""
+
+NO_MEMORY = re.compile(
+    "can't allocate memory|not enough memory|out of memory|size calculation overflowed|multiplication overflow",
+    re.IGNORECASE,
+)
+"""How PyTorch words an allocation that fails."""
 
 REFUSING_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 """Error numbers of the system when a disk takes no more data; these are no bugs of mlmd."""
@@ -81,9 +91,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        spoken: Exception = error
-        if isinstance(error, OSError) and error.errno in REFUSING_DISK:
-            spoken = unwritable(error.filename or "the output folder", error)
+        spoken = _spoken(error)
         if in_sweep():
             if not isinstance(spoken, MlmdError):
                 traceback.print_exc()  # the sweep keeps one line of it
@@ -93,6 +101,28 @@ def one_line_errors() -> Iterator[None]:
         _leave(spoken)
 
 
+def one_line(text: str) -> str:
+    r"""A message as one line; of a long one the middle is left out, since the end tells what to do.
+
+    >>> len(one_line("error: " + 400 * "x")), one_line("two\nlines")
+    (300, 'two lines')
+    """
+    line = " ".join(text.split())
+    half = (MAX_LETTERS - 5) // 2
+    return line if len(line) <= MAX_LETTERS else f"{line[: MAX_LETTERS - 5 - half]} ... {line[-half:]}"
+
+
+def _spoken(error: Exception) -> Exception:
+    """The error in mlmd's words, if the machine is at fault: a full disk, or too little memory."""
+    if isinstance(error, OSError) and error.errno in REFUSING_DISK:
+        return unwritable(error.filename or "the output folder", error)
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))):
+        return MlmdError(
+            "this run needs more memory than there is; lower the number of replicas, steps, batches or hidden units"
+        )
+    return error
+
+
 def in_sweep() -> bool:
     """Whether this process runs a job of a multirun now."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
@@ -100,7 +130,7 @@ def in_sweep() -> bool:
 
 def _leave(error: MlmdError) -> None:
     sys.stdout.flush()
-    print(f"error: {error}", file=sys.stderr)
+    print(one_line(f"error: {error}"), file=sys.stderr)
     raise SystemExit(BAD_INPUT) from None
 
 

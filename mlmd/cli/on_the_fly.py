@@ -28,7 +28,7 @@ from mlmd.on_the_fly.evaluate_run import JudgingPlan
 from mlmd.on_the_fly.folder_backend import LearningStore
 from mlmd.on_the_fly.trainings import Rounds
 from mlmd.progress import say
-from mlmd.propagation import Dynamics
+from mlmd.propagation import Dynamics, Engine, Injection
 from mlmd.reporting.console import print_summary
 from mlmd.reporting.on_the_fly_report import LEFT_BEHIND, report
 from mlmd.reporting.run_labels import run_label, run_words
@@ -77,10 +77,10 @@ def learn_on_the_fly(
     training = make_training_plan(settings, config)
     system, regime = make_system(settings.system, settings.hamiltonian), make_regime(settings.regime)
     predictor = make_predictor(settings, system)
-    plan: OnTheFlyPlan = build(settings.on_the_fly)
+    plan: OnTheFlyPlan = build(settings.on_the_fly, OnTheFlyPlan)
     least_steps = training.batches.sequence_length + predictor.n_input_history
     plan.check_history(predictor.n_history, least_steps)
-    injection, engine = build(settings.injection), build(settings.engine)
+    injection, engine = build(settings.injection, Injection), build(settings.engine, Engine)
     dynamics = Dynamics(system=system, injection=injection, predictor=None, device=device, engine=engine)
     files = RunFiles(Path(folder), seed=settings.seed, overrides=overrides)
     nodes = {"regime": settings.regime.node, "hamiltonian": settings.hamiltonian.node}

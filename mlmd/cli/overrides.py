@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlmd.cli.cures import check_options, check_trainer_keys, of_unknown_choice, of_unknown_key
 from mlmd.cli.program import CONF
-from mlmd.errors import ConfigError, DataError
+from mlmd.errors import ConfigError, DataError, short
 from mlmd.files import require_plain_name, require_writable_folder, unwritable
 from mlmd.sweeps.extras import require_extra
 
@@ -193,7 +193,7 @@ def _check_values(values: Mapping[str, Any], defaults: Mapping[str, Any], path: 
             if where not in ("trainer", "hydra"):
                 _check_values(value, default, f"{where}.")
         elif value is not None and "${" not in str(value) and (wanted := _wanted(value, default)):
-            raise ConfigError(f"{where} = {value} must be {wanted}")
+            raise ConfigError(f"{where} = {short(value)} must be {wanted}")
 
 
 def _wanted(value: Any, default: Any) -> str | None:

@@ -24,7 +24,7 @@ from mlmd.io.run_folder import REFERENCE_FILE, TRAJECTORY_FILE, RunFiles, peak_m
 from mlmd.io.trajectory_file import TrajectoryFile
 from mlmd.io.xyz import write_extended_xyz
 from mlmd.progress import say, say_diverged
-from mlmd.propagation import Dynamics, reference_dynamics
+from mlmd.propagation import Dynamics, Engine, Injection, reference_dynamics
 from mlmd.propagation.simulate_to_file import RecordingPlan, record
 from mlmd.reporting.console import print_summary
 from mlmd.reporting.run_labels import run_label, run_words, short_name
@@ -84,11 +84,11 @@ def simulate(
     settings.check_frames(system=system.name, steps_per_period=system.period_fs / system.dt_fs)
     dynamics = Dynamics(
         system=system,
-        injection=build(settings.injection),
+        injection=build(settings.injection, Injection),
         predictor=predictor.to(device),
         start_step=settings.start_step,
         device=device,
-        engine=build(settings.engine),
+        engine=build(settings.engine, Engine),
     )
     files = RunFiles(Path(folder), seed=settings.seed, overrides=overrides)
     nodes = {"regime": parts["regime"].node, "hamiltonian": parts["hamiltonian"].node}

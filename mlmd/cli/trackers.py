@@ -35,14 +35,12 @@ def _make_tracker(component: Component, run: TrackedRun) -> Tracker:
         kind = None  # building it says what is wrong
     try:
         if isinstance(kind, type) and issubclass(kind, Tracker):
-            tracker: Tracker = build(component, run=run)
+            tracker: Tracker = build(component, Tracker, run=run)
             return tracker
-        logger = build(component, **_of_the_run(kind, component, run))
+        logger: Logger = build(component, Logger, **_of_the_run(kind, component, run))
     except ModuleNotFoundError as error:
         words = str(error).splitlines()[0]
         raise ConfigError(f"{component.path} needs a package that is not installed ({words})") from error
-    if not isinstance(logger, Logger):
-        raise ConfigError(f"{component.path} is a {type(logger).__name__}, and no logger of Lightning")
     return LoggerTracker(logger, run)
 
 

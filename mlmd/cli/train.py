@@ -24,7 +24,7 @@ from mlmd.cli.settings import TrainSettings
 from mlmd.cli.trackers import make_trackers
 from mlmd.data.external.file_plan import FilePlan
 from mlmd.data.external.user_data import read_user_data
-from mlmd.data.generation import draw_initial, reference_data
+from mlmd.data.generation import DataPlan, draw_initial, reference_data
 from mlmd.data.module import TrajectoryDataModule
 from mlmd.errors import DataError
 from mlmd.evaluation.curves import merge_curves
@@ -32,7 +32,7 @@ from mlmd.evaluation.rollouts import RolloutPlan
 from mlmd.io.run_folder import RunFiles, peak_memory_MB
 from mlmd.models import VelocityPredictor
 from mlmd.progress import StepBar, say, say_diverged
-from mlmd.propagation import check_start
+from mlmd.propagation import Engine, check_start
 from mlmd.reporting.console import print_summary
 from mlmd.reporting.run_labels import run_label, run_words
 from mlmd.reporting.run_page import write_run_page
@@ -93,7 +93,7 @@ def train(config: Values, *, folder: str, overrides: list[str], began: float | N
 
     splits, n_data_calls = _data(settings, system, regime, files, predictor)
     module = make_module(predictor, splits["train"], plan, system=system)
-    retraining: RetrainingPlan = build(settings.retraining)
+    retraining: RetrainingPlan = build(settings.retraining, RetrainingPlan)
     retraining.check_length(plan.batches.sequence_length + predictor.n_input_history)
     data = TrajectoryDataModule(splits, predictor=predictor, plan=plan.batches, seed=settings.seed)
     if is_main:
@@ -162,7 +162,7 @@ def _data(
     settings: TrainSettings, system: System, regime: Regime, files: RunFiles, predictor: VelocityPredictor
 ) -> tuple[dict[str, Trajectory], int]:
     """The splits, and the force calls that they cost: none where they come from files."""
-    plan, cache = build(settings.data.trajectories), settings.data.cache
+    plan, cache = build(settings.data.trajectories, (DataPlan, FilePlan)), settings.data.cache
     if isinstance(plan, FilePlan):
         resumes = settings.resume is not None
         return _own_data(plan, system, files, n_history=predictor.n_history, resumes=resumes), 0
@@ -200,7 +200,7 @@ def _own_data(
 
 def _rollout_callback(settings: TrainSettings, system: System, regime: Regime) -> RolloutValidation:
     rollout, seed = settings.rollout, settings.seed
-    injections, engine = make_injections(rollout.injections), build(settings.engine)
+    injections, engine = make_injections(rollout.injections), build(settings.engine, Engine)
     start, every = rollout.start_step, rollout.energy_every
     val_plan = RolloutPlan(injections, rollout.val_n_steps, rollout.val_n_replicas, start, engine, every)
     test_plan = RolloutPlan(injections, rollout.n_steps, rollout.n_replicas, start, engine, every)

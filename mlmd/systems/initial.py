@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Generator, Tensor
 
@@ -23,6 +23,7 @@ KT_300K_EV = BOLTZMANN_EV_PER_K * 300.0
 """kT at 300 K, eV: the unit of the energy targets."""
 
 
+@runtime_checkable
 class Regime(Protocol):
     """Draws initial states of a system."""
 

@@ -49,5 +49,5 @@ def test_resumed_with_its_patience_it_is_the_uninterrupted_run(tmp_path, interru
 
 
 def test_what_is_no_callback_is_refused():
-    with pytest.raises(ConfigError, match=r"callbacks\.mine is a dict, and no callback of Lightning"):
+    with pytest.raises(ConfigError, match=r"callbacks\.mine: builtins\.dict makes a dict, which is no Callback"):
         make_callbacks({"mine": Component.of({"_target_": "builtins.dict"}, "callbacks.mine")})

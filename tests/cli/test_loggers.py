@@ -143,5 +143,5 @@ def test_a_missing_package_is_named_with_its_cure(name, monkeypatch, cli):
 def test_what_is_no_logger_is_refused():
     node = {"_target_": "builtins.dict"}
     settings = TrainSettings.from_config(compose("train", "logger=none") | {"logger": {"mine": node}}).logger
-    with pytest.raises(ConfigError, match=r"logger\.mine is a dict, and no logger of Lightning"):
+    with pytest.raises(ConfigError, match=r"logger\.mine: builtins\.dict makes a dict, which is no Logger"):
         trackers.make_trackers(settings, Run(), is_main=True)

@@ -1,11 +1,14 @@
+import math
+
 import pytest
 
 from mlmd.cli.instantiate import build
 from mlmd.cli.job import resolved
 from mlmd.cli.settings import Component
 from mlmd.errors import ConfigError
+from mlmd.hamiltonians import HarmonicBond
 from mlmd.propagation import Burst, Injection
-from mlmd.systems import ThermalRegime
+from mlmd.systems import Regime, ThermalRegime
 
 THERMAL = {"_target_": "mlmd.systems.ThermalRegime", "temperature_K": 300.0}
 BURST = {"_target_": "mlmd.propagation.Burst", "frequency": 0.02, "length": 4}
@@ -51,7 +54,7 @@ def test_an_unknown_target_is_answered_with_the_nearest():
 def test_arguments_that_do_not_fit_are_named():
     assert "'warmth'" in refusal(THERMAL | {"warmth": 1})
     assert "temperature_K" in refusal({"_target_": "mlmd.systems.ThermalRegime"})
-    assert refusal(THERMAL | {"temperature_K": "hot"}).startswith("regime: a value has the wrong type (")
+    assert refusal(THERMAL | {"temperature_K": "hot"}) == "regime.temperature_K = 'hot' must be a number"
 
 
 def test_further_arguments_are_passed_on_as_they_are():
@@ -65,6 +68,49 @@ def test_further_arguments_are_passed_on_as_they_are():
 
 def test_an_error_of_our_own_keeps_its_words():
     assert refusal(THERMAL | {"temperature_K": -1}) == "regime.temperature_K = -1 must be positive"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"temperature_K": math.nan}, "regime.temperature_K = nan must be a finite number"),
+        ({"temperature_K": math.inf}, "regime.temperature_K = inf must be a finite number"),
+        ({"temperature_K": 10**400}, "regime.temperature_K = 1000"),
+        ({"temperature_K": True}, "regime.temperature_K = True must be a number"),
+        ({"temperature_K": None}, "regime.temperature_K = None must be a number"),
+        ({"temperature_K": [300.0]}, "regime.temperature_K = [300.0] must be a number"),
+        ({"_target_": ""}, "regime._target_ = '' must be a dotted path"),
+        ({"_target_": 3}, "regime._target_ = 3 must be a dotted path"),
+    ],
+)
+def test_a_value_of_another_type_than_declared_is_refused_by_its_place(change, words):
+    assert refusal(THERMAL | change).startswith(words)
+
+
+def test_lists_words_and_values_that_may_be_missing():
+    custom = {
+        "_target_": "mlmd.systems.custom_diatomic",
+        "name": "HCl",
+        "symbols": ["H", "Cl"],
+        "masses_u": [1.0, 35.0],
+        "omega_e_cm1": 2990.0,
+        "r_e_A": 1.27,
+        "dt_fs": 0.5,
+        "D_e_eV": None,
+        "cache": None,
+    }
+    assert build_node(custom, "system", hamiltonian=HarmonicBond).masses_u == (1.0, 35.0)
+    words = refusal(custom | {"masses_u": [1.0, math.nan]}, "system", hamiltonian=HarmonicBond)
+    assert words == "system.masses_u = [1.0, nan] must be a list of numbers"
+    words = refusal(custom | {"D_e_eV": "deep"}, "system", hamiltonian=HarmonicBond)
+    assert words == "system.D_e_eV = 'deep' must be a number, or null"
+
+
+def test_an_object_of_another_kind_is_refused():
+    with pytest.raises(ConfigError, match=r"^regime: builtins\.dict makes a dict, which is no Regime$"):
+        build(Component.of({"_target_": "builtins.dict"}, "regime"), Regime)
+    node = {"_target_": "mlmd.propagation.Injection", "schedule": {"_target_": "builtins.dict"}}
+    assert refusal(node, "injection") == "injection.schedule: builtins.dict makes a dict, which is no InjectionSchedule"
 
 
 def test_resolving_names_what_is_missing():

@@ -34,6 +34,32 @@ def test_a_disk_that_refuses_is_no_bug_of_ours(number, words, capsys):
     assert spoken.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        RuntimeError("Storage size calculation overflowed with sizes=[4611686018427387904, 2, 3]"),
+    ],
+)
+def test_too_little_memory_is_no_bug_of_ours(error, capsys):
+    with pytest.raises(SystemExit) as ended:
+        raised(error)
+    assert ended.value.code == 2
+    spoken = capsys.readouterr().err
+    assert spoken.startswith("error: this run needs more memory than there is; lower the number of replicas, steps, ")
+    assert spoken.count("\n") == 1
+
+
+def test_a_long_error_keeps_its_beginning_and_its_end_in_one_line(capsys):
+    with pytest.raises(SystemExit):
+        raised(ConfigError("model.components = " + 500 * "x" + "\nis unknown: did you mean 'cartesian'?"))
+    spoken = capsys.readouterr().err
+    assert (spoken.count("\n"), len(spoken)) == (1, 301)
+    assert spoken.startswith("error: model.components = xxx")
+    assert spoken.endswith("x is unknown: did you mean 'cartesian'?\n")
+
+
 @pytest.mark.parametrize("error", [ValueError("a bug"), FileNotFoundError(errno.ENOENT, "a bug"), KeyboardInterrupt()])
 def test_a_bug_keeps_its_traceback(error):
     with pytest.raises(type(error)):

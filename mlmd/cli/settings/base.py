@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from mlmd.cli.settings.component import Component
-from mlmd.errors import ConfigError, nearest
+from mlmd.errors import ConfigError, nearest, short
+
+MAX_WHOLE = 2**63 - 1
+"""Largest whole number that the numerical libraries take."""
 
 
 class Settings(BaseModel):
@@ -22,6 +25,14 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_size(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse whole numbers that no numerical library takes."""
+        if isinstance(value, int) and abs(value) > MAX_WHOLE:
+            raise ConfigError(f"{info.field_name} = {short(value)} is too large a number")
+        return value
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any]) -> Self:
@@ -100,7 +111,8 @@ def _worded(settings: type[Settings], error: ErrorDetails) -> str:
     if field is None:
         return f"{where}: there is no such key: {nearest(keys[-1], _group_at(settings, keys[:-1]).model_fields)}"
     cure = _extra(field).get("cure")
-    return f"{where} = {error['input']!r} {_complaint(error, field)}{'' if cure is None else f'; {cure}'}"
+    given, after = short(error["input"], quoted=True), "" if cure is None else f"; {cure}"
+    return f"{where} = {given} {_complaint(error, field)}{after}"
 
 
 def _complaint(error: ErrorDetails, field: FieldInfo) -> str:

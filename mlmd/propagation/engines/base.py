@@ -1,6 +1,6 @@
 """The contract of engines, which advance a learned stretch from one injection to the next."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ N_PAST_KICKS = 3
 """Kicks kept beside the present one, for the backward difference of the energy anchor."""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Advances learned steps; every engine gives the trajectory of the eager one within a stated tolerance.
 
