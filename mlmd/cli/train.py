@@ -1,12 +1,12 @@
 """``python train.py``: data, training, test by rollout, report."""
 
-import os
 import time
 import warnings
 from pathlib import Path
 
 import lightning
 import torch
+from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.loggers import CSVLogger, Logger
 
 from mlmd.cli.factories import (
@@ -26,7 +26,7 @@ from mlmd.data.external.file_plan import FilePlan
 from mlmd.data.external.user_data import read_user_data
 from mlmd.data.generation import DataPlan, draw_initial, reference_data
 from mlmd.data.module import TrajectoryDataModule
-from mlmd.errors import DataError
+from mlmd.errors import ConfigError, DataError
 from mlmd.evaluation.curves import merge_curves
 from mlmd.evaluation.rollouts import RolloutPlan
 from mlmd.io.run_folder import RunFiles, peak_memory_MB
@@ -41,6 +41,7 @@ from mlmd.reporting.trackers import TrackedRun
 from mlmd.state import Trajectory
 from mlmd.systems import Regime, System
 from mlmd.training import RetrainingPlan, RolloutValidation, TrainingClock, make_module
+from mlmd.training.processes import are_started_together, is_distributed, rank
 from mlmd.training.retrain import Retraining, Stage, is_over
 from mlmd.training.trainer import best_checkpoint, fit, ignore_known_warnings, make_trainer, quiet_lightning
 
@@ -68,7 +69,7 @@ def train(config: Values, *, folder: str, overrides: list[str], began: float | N
         config = _resumed(config, overrides)
     settings = TrainSettings.from_config(config)
     resumes = settings.resume is not None
-    is_main = os.environ.get("LOCAL_RANK", "0") == "0"
+    is_main = _is_main(settings, overrides)
     files = RunFiles(Path(folder), seed=settings.seed, overrides=overrides, is_main=is_main)
     quiet_lightning()
     torch.set_num_threads(settings.threads)
@@ -149,6 +150,22 @@ def train(config: Values, *, folder: str, overrides: list[str], began: float | N
     files.write_metrics(metrics)
     print_summary(metrics, files.folder, label.title)
     return metrics
+
+
+def _is_main(settings: TrainSettings, overrides: list[str]) -> bool:
+    """Whether this process writes.
+
+    Raises:
+        ConfigError: processes that were started together have no folder in common.
+    """
+    trainer = settings.trainer.model_dump()
+    if is_distributed(trainer) and are_started_together() and settings.resume is None:
+        given = [*overrides, *HydraConfig.get().overrides.hydra] if HydraConfig.initialized() else overrides
+        if not any(override.startswith("hydra.run.dir=") for override in given):
+            raise ConfigError(
+                "processes that torchrun or srun starts need one folder for all: add hydra.run.dir=<folder of the run>"
+            )
+    return rank(trainer) == 0
 
 
 def _resumed(given: Values, overrides: list[str]) -> Values:

@@ -16,6 +16,7 @@ from mlmd.io.checkpoint_file import load_checkpoint_file
 from mlmd.training import PredictorModule
 from mlmd.training.checkpoints import AtomicCheckpointIO, MovableCheckpoint
 from mlmd.training.plan import TrainingPlan
+from mlmd.training.processes import environment
 
 
 def make_trainer(
@@ -67,7 +68,7 @@ def make_trainer(
             **arguments,
             callbacks=callbacks,
             logger=list(loggers),
-            plugins=[AtomicCheckpointIO()],
+            plugins=[AtomicCheckpointIO(), *environment(arguments)],
             default_root_dir=folder,
             gradient_clip_val=module.optimizer_plan.gradient_clip,
             deterministic=True,

@@ -60,8 +60,7 @@ def process(script: str, *arguments: str, cwd: Path, **options: Any) -> subproce
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        **options,
+        **({"env": os.environ | {"OMP_NUM_THREADS": "1"}} | options),
     )
 
 
