@@ -11,12 +11,12 @@ from mlmd.registered import find_class
 
 
 class Memory(ABC):
-    """The same network, read in two ways; ``step`` in a rollout gives what ``sequence`` gives in training.
+    """How a network uses its inputs of earlier steps; ``step`` in a rollout gives what ``sequence`` gives in training.
 
     The header of a class names its ``memory.kind``; a class without a name is chosen by its dotted path.
 
     Attributes:
-        n_skipped: steps at the start of a sequence without an output that counts.
+        n_skipped: steps at the start of a sequence whose outputs are not used.
     """
 
     registered: ClassVar[dict[str, type["Memory"]]] = {}
@@ -50,10 +50,12 @@ class Memory(ABC):
 
 
 class CarriedMemory(Memory, kind="carried"):
-    """The state is carried from step to step: every cell step of a sequence trains, a rollout costs one cell step.
+    """The state is carried from step to step.
+
+    Every cell step of a sequence is trained, and a step of a rollout costs one cell step.
 
     Args:
-        warmup: steps before the state has converged and an output counts.
+        warmup: steps before the state has converged, whose outputs are not used.
     """
 
     def __init__(self, *, warmup: int = 16) -> None:
@@ -63,7 +65,7 @@ class CarriedMemory(Memory, kind="carried"):
 
     @classmethod
     def of(cls, *, length: int | None, warmup: int | None) -> "CarriedMemory":
-        """16 steps of warm-up where none are given."""
+        """With 16 steps of warm-up where none are given."""
         return cls(warmup=16 if warmup is None else warmup)
 
     def sequence(self, network: StackedLSTM, inputs: Tensor) -> Tensor:
@@ -106,7 +108,7 @@ class WindowMemory(Memory, kind="window"):
 
     @classmethod
     def of(cls, *, length: int | None, warmup: int | None) -> "WindowMemory":
-        """Of a length that has to be given."""
+        """With a length, which has to be given."""
         if length is None:
             raise ConfigError("memory.length is missing: memory=window needs a history length in steps")
         return cls(length=length)
@@ -124,21 +126,21 @@ class WindowMemory(Memory, kind="window"):
         return network.initial_state(self.length * n_replicas)
 
     def step(self, network: StackedLSTM, inputs: Tensor, state: LSTMState, n_seen: int) -> tuple[Tensor, LSTMState]:
-        """Advance all staggered states, answer from the one whose window is full, and start that one anew."""
+        """Advance all staggered states, return the output of the one whose window is full, and reset that one."""
         n_replicas = inputs.shape[0]
         outputs, (hidden, cell) = network.step(inputs.repeat(self.length, 1), state)
         full = (n_seen + 1) % self.length * n_replicas
-        answered = slice(full, full + n_replicas)
-        answer = outputs[answered]
-        hidden[:, answered] = 0.0
-        cell[:, answered] = 0.0
-        return answer, (hidden, cell)
+        full_states = slice(full, full + n_replicas)
+        output = outputs[full_states]
+        hidden[:, full_states] = 0.0
+        cell[:, full_states] = 0.0
+        return output, (hidden, cell)
 
 
 def make_memory(kind: str, *, length: int | None, warmup: int | None) -> Memory:
     """The memory of a stored specification.
 
     Raises:
-        ConfigError: no class is called so, or a value that it needs is missing.
+        ConfigError: no class has this name, or a value that it needs is missing.
     """
     return find_class(kind, Memory.registered, Memory, key="memory.kind").of(length=length, warmup=warmup)

@@ -102,7 +102,7 @@ class VelocityPredictor(nn.Module):
 
     @property
     def predicts_update(self) -> bool:
-        """Whether scales and network say u_n; otherwise v_{n+1/2} as a whole, the plain LSTM's way."""
+        """Whether scales and network predict u_n; otherwise they predict v_{n+1/2}, as the plain LSTM does."""
         return self.spec.target == "update" or bool(self.spec.shortcut)
 
     @property
@@ -145,8 +145,8 @@ class VelocityPredictor(nn.Module):
     def predict_sequence(self, features: Tensor) -> Tensor:
         """Predicted targets [replica, time - n_skipped, component] of raw features [replica, time, input]."""
         inputs = self.scaling.standardise(features).to(self.network.head.weight.dtype)
-        said = self.memory.sequence(self.network, inputs)
-        return self.scaling.combine(features[:, self.memory.n_skipped :], said)
+        outputs = self.memory.sequence(self.network, inputs)
+        return self.scaling.combine(features[:, self.memory.n_skipped :], outputs)
 
     def predict_velocities(self, trajectory: Trajectory) -> tuple[Tensor, Tensor, Tensor]:
         """One-step predictions along a trajectory, every input being true.
@@ -163,10 +163,10 @@ class VelocityPredictor(nn.Module):
         before = judged.velocities_before
         frame = self.decomposition.frame(judged.positions, before)
 
-        def velocities(said: Tensor) -> Tensor:
+        def velocities(prediction: Tensor) -> Tensor:
             if not self.predicts_update:
-                said = said - self.decomposition.project(frame, before)
-            return before + self.decomposition.decode(frame, said)
+                prediction = prediction - self.decomposition.project(frame, before)
+            return before + self.decomposition.decode(frame, prediction)
 
         linear = self.scaling.linear(features[:, self.memory.n_skipped :])
         return velocities(self.predict_sequence(features)), velocities(linear), judged.velocities_after
@@ -184,7 +184,7 @@ class VelocityPredictor(nn.Module):
         )
 
     def predict(self, frame: Frame, positions: Tensor, velocities: Tensor, state: PredictorState) -> Tensor | None:
-        """Read one step, advance ``state`` in place, and say the components of the kick.
+        """Read one step, advance ``state`` in place, and predict the components of the kick.
 
         Args:
             frame: decomposition frame of the state.
@@ -209,6 +209,6 @@ class VelocityPredictor(nn.Module):
         features = torch.cat((*pairs, *coordinates), dim=-1)
         inputs = self.scaling.standardise(features).to(self.network.head.weight.dtype)
         outputs, state.network = self.memory.step(self.network, inputs, state.network, state.n_seen)
-        said = self.scaling.combine(features, outputs)
+        prediction = self.scaling.combine(features, outputs)
         state.n_seen += 1
-        return said if self.predicts_update else said - decomposition.project(frame, velocities)
+        return prediction if self.predicts_update else prediction - decomposition.project(frame, velocities)

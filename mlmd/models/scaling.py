@@ -29,12 +29,12 @@ class Scaling(nn.Module):
     """Input scales, shortcut and output basis, all float64 buffers fitted on training data.
 
     Args:
-        n_features: numbers read.
+        n_features: model inputs.
         n_components: model outputs.
         shortcut: with a linear shortcut; otherwise the network predicts everything.
         ridge: standard deviation of noise on the standardised inputs for which the shortcut is fitted in any case.
-        fixed: its weights, [n_features, n_components], in place of a fit.
-        network: whether there is one that learns what the shortcut leaves.
+        fixed: weights of the shortcut, [n_features, n_components], in place of a fit.
+        network: whether a network learns the residual of the shortcut.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Scaling(nn.Module):
 
     @property
     def n_learned(self) -> int:
-        """Directions that the network has to say; 0 where the shortcut is exact or stands alone."""
+        """Directions that the network predicts; 0 where the shortcut is exact or there is no network."""
         return int((self.basis.abs().sum(dim=1) > 0).sum())
 
     def fitted(self) -> list[Tensor]:
-        """What a fit of the shortcut finds; nothing where its weights are fixed."""
+        """Parameters that a fit of the shortcut determines; none where its weights are fixed."""
         return [] if self.fixed is not None else [self.weights, self.intercept]
 
     @torch.no_grad()
@@ -99,7 +99,7 @@ class Scaling(nn.Module):
         self._set_basis(covariance, floor=ROUND_OFF_RESIDUAL * float(targets.abs().max()))
 
     def _fit_shortcut(self, features: Tensor, targets: Tensor, *, noise: float) -> tuple[Tensor, Tensor]:
-        """Set weights and intercept; what they leave, [row, component], and the weights of standardised inputs."""
+        """Set weights and intercept; return the residual [row, component] and the weights of standardised inputs."""
         if self.fixed is not None:
             self.weights.copy_(self.fixed)
             self.intercept.zero_()
@@ -131,18 +131,18 @@ class Scaling(nn.Module):
         return (features - self.input_mean) * self.input_gain
 
     def linear(self, features: Tensor) -> Tensor:
-        """What the shortcut alone predicts (the mean target where there is none)."""
+        """Prediction of the shortcut alone (the mean target where there is no shortcut)."""
         return self.intercept + features @ self.weights
 
     def network_targets(self, features: Tensor, targets: Tensor) -> Tensor:
-        """What the network should say: the scaled residual of the shortcut."""
+        """Targets of the network: the scaled residual of the shortcut."""
         residual: Tensor = targets - self.linear(features)
         return residual @ self.inverse_basis
 
     def noise_response(self) -> Tensor:
-        """How input noise moves the network's target, [n_features, n_components].
+        """Change of the network's target with the input noise, [n_features, n_components].
 
-        The shortcut answers to the noisy input, so the network is to say what then is missing.
+        The shortcut reads the noisy input, so the network has to predict what the shortcut then misses.
         """
         spread = torch.where(self.input_gain > 0, 1.0 / self.input_gain, self.input_gain)
         response: Tensor = -(spread.unsqueeze(-1) * self.weights) @ self.inverse_basis
@@ -150,8 +150,8 @@ class Scaling(nn.Module):
 
     def combine(self, features: Tensor, network_outputs: Tensor) -> Tensor:
         """The prediction: shortcut plus the output of the network."""
-        said: Tensor = network_outputs.to(features.dtype) @ self.basis
-        return self.linear(features) + said
+        residual: Tensor = network_outputs.to(features.dtype) @ self.basis
+        return self.linear(features) + residual
 
 
 def _least_squares(inputs: Tensor, targets: Tensor, *, noise: float) -> Tensor:

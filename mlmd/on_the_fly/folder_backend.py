@@ -65,9 +65,9 @@ class LearningStore:
             run.run(n_steps)
         finally:
             self._line.close()
-        told = outcome(run)
-        self._recorder.finish({**metadata, "on_the_fly": told})
-        return told
+        summary = outcome(run)
+        self._recorder.finish({**metadata, "on_the_fly": summary})
+        return summary
 
     def train(self, number: int, splits: dict[str, Trajectory]) -> VelocityPredictor:
         """As the rounds do."""

@@ -6,7 +6,7 @@ from mlmd.errors import ConfigError
 
 
 class SequenceLoss:
-    """Mean over stretches of <(said - target)^2> / (<target^2> + floor^2).
+    """Mean over stretches of <(prediction - target)^2> / (<target^2> + floor^2).
 
     Targets have unit variance over the training set, but a replica with little vibration has small ones. An unweighted
     error leaves such replicas a large relative error, which heats or cools them along a rollout; an energy error is
@@ -29,9 +29,9 @@ class SequenceLoss:
             raise ConfigError(f"loss.floor = {floor} must be positive, or null for the plain mean squared error")
         self.floor = floor
 
-    def __call__(self, said: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of outputs and targets [stretch, time, output]."""
-        error = (said - target).square().mean(dim=(1, 2))
+        error = (prediction - target).square().mean(dim=(1, 2))
         if self.floor is not None:
             error = error / (target.square().mean(dim=(1, 2)) + self.floor**2)
         return error.mean()

@@ -21,8 +21,8 @@ class PredictorModule(LightningModule):
 
     Args:
         predictor: scales fitted on the training data.
-        loss: what is made small.
-        optimizer: how the weights are found.
+        loss: the training objective.
+        optimizer: optimizer and learning-rate schedule.
         mape_threshold_A_per_fs: velocity components at or below it stay out of the MAPE.
         steps_per_period: MD steps in a period of the system.
         config: the resolved configuration, stored in every checkpoint.
@@ -131,7 +131,7 @@ class PredictorModule(LightningModule):
             self.log(f"test/{name}", metric, batch_size=1)
 
     def on_test_epoch_end(self) -> None:
-        """The work of the kick errors, two numbers of one measure."""
+        """Log the work of the kick errors over a period, and its spread over replicas."""
         for name, value in zip(("error", "error_spread"), self.work.compute(), strict=True):
             self.log(f"test/work_{name}_per_period", value, batch_size=1)
         self.work.reset()
@@ -145,7 +145,7 @@ class PredictorModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say in plain values what the checkpoint is, so that it can be used without the code that made it."""
+        """Describe the predictor in plain values, so that the checkpoint can be used without the code that made it."""
         checkpoint["mlmd"] = {
             VERSION_KEY: CHECKPOINT_VERSION,
             "spec": self.predictor.spec.to_dict(),
@@ -154,5 +154,5 @@ class PredictorModule(LightningModule):
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         memory = self.predictor.memory
-        said = memory.sequence(self.predictor.network, inputs)
-        return self.loss(said, targets[:, memory.n_skipped :])
+        outputs = memory.sequence(self.predictor.network, inputs)
+        return self.loss(outputs, targets[:, memory.n_skipped :])

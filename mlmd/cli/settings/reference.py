@@ -106,8 +106,8 @@ def _of_choices(key: str, command: str, folders: tuple[Path, ...]) -> Iterator[E
                 first.setdefault(name, each)
     for name, each in first.items():
         only = () if len(having[name]) == len(known) else tuple(having[name])
-        said = (other.meaning for keys in known.values() for other in keys if other.name == each.name)
-        meaning = each.meaning or next(filter(None, said), "")
+        meanings = (other.meaning for keys in known.values() for other in keys if other.name == each.name)
+        meaning = each.meaning or next(filter(None, meanings), "")
         yield Entry(name, meaning, default=each.default, only_with=only)
 
 

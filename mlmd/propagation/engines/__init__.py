@@ -1,7 +1,7 @@
 """Engines: a learned stretch as plain PyTorch, as one compiled call on the CPU, or as one kernel on a GPU.
 
-The compiled engines are imported from their own packages, ``engines.cpu`` and ``engines.cuda``, so that nobody waits
-for a compiler that is not used.
+The compiled engines are imported from their own packages, ``engines.cpu`` and ``engines.cuda``, so that a compiler is
+loaded only where it is used.
 """
 
 from mlmd.propagation.engines.auto import AutoEngine

@@ -27,7 +27,7 @@ from mlmd.propagation.engines.cpu.lanes import (
     wide_lanes,
 )
 from mlmd.propagation.engines.cpu.layout import Tile, first_input_row, n_inputs_of
-from mlmd.propagation.engines.cpu.network import advance_layer, say
+from mlmd.propagation.engines.cpu.network import advance_layer, linear_head
 
 Array = np.ndarray[Any, Any]
 
@@ -138,7 +138,7 @@ def _network(like, sizes, weights, tile, n_inputs, full):
             w += 4 * n_hidden * (1 + n_x + n_hidden)
             x, x_at, n_x = tile.hidden, at, n_hidden
         if stagger == full:
-            say(like, weights, w, tile.hidden, x_at, tile.outputs, sizes.n_components, n_hidden)
+            linear_head(like, weights, w, tile.hidden, x_at, tile.outputs, sizes.n_components, n_hidden)
     if sizes.carries == 0:
         for layer in range(sizes.n_layers):
             at = (layer * sizes.n_window + full) * n_hidden * n_lanes
@@ -152,11 +152,11 @@ def _predict(like, geometry, sizes, weights, scales, tile, full):
     rows, n_atoms, n_lanes = tile.rows, sizes.n_atoms, lanes(like)
     n_components = sizes.n_components
     features, n_inputs = first_input_row(sizes), n_inputs_of(sizes)
-    said = features + n_inputs
+    prediction = features + n_inputs
     encode(geometry, rows, features, n_atoms, like)
     if sizes.n_frames > 0:
         newest = features + sizes.n_pairs * (sizes.n_features + n_components)
-        for row in range(said - 1, newest + sizes.n_coordinates - 1, -1):
+        for row in range(prediction - 1, newest + sizes.n_coordinates - 1, -1):
             write_row(rows, row, read_row(rows, row - sizes.n_coordinates, like))
         coordinates(geometry, rows, newest, n_atoms, like)
     gain, intercept = n_inputs, 2 * n_inputs
@@ -174,10 +174,10 @@ def _predict(like, geometry, sizes, weights, scales, tile, full):
         for output in range(n_components):
             of_network = convert(load(tile.outputs, output * n_lanes, float_like), like)
             value = value + scales[basis + output * n_components + component] * of_network
-        write_row(rows, said + component, value)
+        write_row(rows, prediction + component, value)
     if sizes.predicts_update == 0:
-        project(geometry, rows, 3 * n_atoms, said + n_components, n_atoms, like)
-        for row in range(said, said + n_components):
+        project(geometry, rows, 3 * n_atoms, prediction + n_components, n_atoms, like)
+        for row in range(prediction, prediction + n_components):
             write_row(rows, row, read_row(rows, row, like) - read_row(rows, row + n_components, like))
 
 
@@ -193,19 +193,19 @@ def _pass_on(like, sizes, rows):
 def _advance_tile(like, geometry, sizes, weights, scales, tile, motion, run, first):
     rows, n_atoms, n_lanes = tile.rows, sizes.n_atoms, lanes(like)
     velocities, kick, update = 3 * n_atoms, 6 * n_atoms, first_input_row(sizes) + sizes.n_features
-    said = first_input_row(sizes) + n_inputs_of(sizes)
+    prediction = first_input_row(sizes) + n_inputs_of(sizes)
     _gather(rows, 0, motion.positions, first, n_lanes)
     _gather(rows, velocities, motion.velocities, first, n_lanes)
     for i in range(run.n_steps):
         _predict(like, geometry, sizes, weights, scales, tile, (run.n_seen + i + 1) % sizes.n_window)
-        decode(geometry, rows, said, kick, n_atoms, like)
+        decode(geometry, rows, prediction, kick, n_atoms, like)
         _pass_on(like, sizes, rows)
         if motion.given.size > 0:
             _scatter(rows, kick, motion.kicks[0], first, n_lanes)
             _gather(rows, kick, motion.given, first, n_lanes)
             project(geometry, rows, kick, update, n_atoms, like)
             return
-        copy_rows(rows, said, update, sizes.n_components, like)
+        copy_rows(rows, prediction, update, sizes.n_components, like)
         left = run.n_steps - 1 - i
         if left < len(motion.kicks):
             _scatter(rows, kick, motion.kicks[left], first, n_lanes)

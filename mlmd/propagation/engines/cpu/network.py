@@ -1,8 +1,8 @@
 """The stacked LSTM in vectors: many replicas side by side in the lanes, or one replica with its units in the lanes.
 
-Both are one outer product, gates times replicas. Its sums stay in registers over all inputs, and what leaves them goes
-through the gates into the new state at once. Weights are packed by ``packing`` in the order in which they are read:
-block after block of units, and in each the bias, the rows of the input, the rows of the hidden state.
+Both are one outer product, gates times replicas. Its sums stay in registers over all inputs and then pass through the
+gates into the new state at once. ``packing`` stores the weights in the order in which they are read: one block of units
+after another, and in each block the bias, the rows of the input and the rows of the hidden state.
 """
 
 from itertools import product
@@ -164,7 +164,7 @@ def advance_layer(like, weights, w, x, x_at, n_x, hidden, hidden_at, cell, fresh
     raise NotImplementedError("compiled only")
 
 
-def say(like, weights, w, hidden, hidden_at, outputs, n_outputs, n_hidden):
+def linear_head(like, weights, w, hidden, hidden_at, outputs, n_outputs, n_hidden):
     """The linear head, bias + W h, [output, replica]."""
     raise NotImplementedError("compiled only")
 
@@ -194,24 +194,24 @@ def _advance_layer(like: Any, *_: Any) -> Any:
     return of_units if width == 1 else of_replicas
 
 
-@overload(say, strict=False)
-def _say(like: Any, *_: Any) -> Any:
+@overload(linear_head, strict=False)
+def _linear_head(like: Any, *_: Any) -> Any:
     width = like.lanes
 
     def of_replicas(like, weights, w, hidden, hidden_at, outputs, n_outputs, n_hidden):
         for output in range(n_outputs):
             row = w + output * (1 + n_hidden)
-            said = spread_like(weights[row], convert(like, float_lanes(0.0)))
+            value = spread_like(weights[row], convert(like, float_lanes(0.0)))
             for unit in range(n_hidden):
-                said = fma(weights[row + 1 + unit], load(hidden, hidden_at + unit * width, said), said)
-            store(outputs, output * width, said)
+                value = fma(weights[row + 1 + unit], load(hidden, hidden_at + unit * width, value), value)
+            store(outputs, output * width, value)
 
     def of_units(like, weights, w, hidden, hidden_at, outputs, n_outputs, n_hidden):
         for output in range(n_outputs):
             row = w + output * (1 + n_hidden)
-            said = float_lanes(0.0)
+            value = float_lanes(0.0)
             for unit in range(0, n_hidden, LANES):
-                said = fma(load(weights, row + 1 + unit, said), load(hidden, hidden_at + unit, said), said)
-            outputs[output] = weights[row] + total(said)
+                value = fma(load(weights, row + 1 + unit, value), load(hidden, hidden_at + unit, value), value)
+            outputs[output] = weights[row] + total(value)
 
     return of_units if width == 1 else of_replicas

@@ -98,9 +98,9 @@ def turned(vectors, axes):
 
 
 @triton.jit
-def from_axes(said, axes):
-    """The vector with components ``said`` along three axes."""
-    return one(said, 0) * axes[0] + one(said, 1) * axes[1] + one(said, 2) * axes[2]
+def from_axes(components, axes):
+    """The vector with the given components along three axes."""
+    return one(components, 0) * axes[0] + one(components, 1) * axes[1] + one(components, 2) * axes[2]
 
 
 @triton.jit
@@ -131,14 +131,14 @@ def project(frame, vectors, KIND: tl.constexpr):
 
 
 @triton.jit
-def decode(frame, said, shares, KIND: tl.constexpr):
+def decode(frame, components, shares, KIND: tl.constexpr):
     """Velocity changes of both atoms with the given components."""
     if KIND == LAB:
-        kick = said
+        kick = components
     elif KIND == MOLECULE:
-        kick = (from_axes(said[0], frame[0]), from_axes(said[1], frame[0]))
+        kick = (from_axes(components[0], frame[0]), from_axes(components[1], frame[0]))
     else:
-        relative = one(said[0], 0) * frame[0][0]
+        relative = one(components[0], 0) * frame[0][0]
         kick = (shares[0] * relative, shares[1] * relative)
     return kick
 

@@ -40,7 +40,7 @@ class StaticRollout:
         self.last_update = torch.empty_like(memory.last_update)
         self.coordinates = [torch.empty_like(part) for part in memory.coordinates]
         self.past = [torch.empty_like(part) for part in memory.past]
-        # A window answers from another of its staggered states at each step of a round.
+        # The staggered states of a window take turns in giving the output, one at each step of a round.
         self.n_phases = predictor.memory.length if isinstance(predictor.memory, WindowMemory) else 1
 
     def load(self, state: MDState, memory: PredictorState) -> None:

@@ -9,10 +9,10 @@ memory: loaded before the loop and used by nothing but matrix products, they are
 of 32 units and 208 KiB for 2 of 64, of the 227 KiB that a Hopper GPU grants a program. Beside them lie the two signals
 that a layer reads, 8 bytes a unit and column. Networks that do not fit are left to CUDA graphs (``limits``). Biases,
 head and scales are read anew each step, from the nearest cache. Geometry, scales and the linear shortcut are float64;
-the slots of a window share one replica's numbers and the answer of the slot that is full.
+the slots of a window share one replica's numbers and the output of the slot that is full.
 
-Compiled for a Hopper GPU at BLOCK = 32, neither network spills a register; a test looks. How long a step takes, only
-a GPU can tell.
+Compiled for a Hopper GPU at BLOCK = 32, neither network spills a register, as a test checks. The time of a step can be
+measured on a GPU only.
 """
 
 import triton
@@ -28,11 +28,11 @@ from mlmd.propagation.engines.cuda.geometry import (
     read_coordinates,
     read_frame,
 )
-from mlmd.propagation.engines.cuda.network import load_network, say, stacked_step
+from mlmd.propagation.engines.cuda.network import head_output, load_network, stacked_step
 
 LARGEST = tl.constexpr(6e4)
 
-# Arguments whose value or alignment must not bring forth another compilation.
+# Arguments for whose value or alignment the kernel must not be compiled again.
 VARYING = (
     *("positions", "velocities", "given", "hidden", "cell", "last_update", "coordinates"),
     *("frame_positions", "frame_velocities", "frame_kicks"),
@@ -85,16 +85,16 @@ def linear(total, features, weights, OUT: tl.constexpr, GROUPS: tl.constexpr, OU
 
 
 @triton.jit
-def answer(said, full, SLOTS: tl.constexpr, BLOCK: tl.constexpr):
-    """An output [BLOCK] as float64 [BLOCK, 1]; all slots of a replica get that of the slot whose window is full."""
+def from_full_slot(output, full, SLOTS: tl.constexpr, BLOCK: tl.constexpr):
+    """An output [BLOCK] as float64 [BLOCK, 1]; every slot of a replica receives that of the slot that is full."""
     if SLOTS > 1:
-        said = tl.sum(tl.reshape(tl.where(full, said, 0.0), [BLOCK // SLOTS, SLOTS]), axis=1)
-        said = tl.reshape(tl.broadcast_to(said[:, None], [BLOCK // SLOTS, SLOTS]), [BLOCK])
-    return said.to(tl.float64)[:, None]
+        output = tl.sum(tl.reshape(tl.where(full, output, 0.0), [BLOCK // SLOTS, SLOTS]), axis=1)
+        output = tl.reshape(tl.broadcast_to(output[:, None], [BLOCK // SLOTS, SLOTS]), [BLOCK])
+    return output.to(tl.float64)[:, None]
 
 
 @triton.jit
-def answers(
+def network_outputs(
     h,
     head,
     full,
@@ -109,8 +109,8 @@ def answers(
     for group in tl.static_range(OUT):
         numbers = tl.zeros([BLOCK, 4], tl.float64)
         for i in tl.static_range(PER):
-            said = answer(say(h, head, group * PER + i, HIDDEN), full, SLOTS, BLOCK)
-            numbers = tl.where(lanes() == i, said, numbers)
+            output = from_full_slot(head_output(h, head, group * PER + i, HIDDEN), full, SLOTS, BLOCK)
+            numbers = tl.where(lanes() == i, output, numbers)
         groups = groups + (numbers,)
     return groups
 
@@ -154,7 +154,7 @@ def stretch(
     every,
     phase,
     KIND: tl.constexpr,
-    SAYS_UPDATE: tl.constexpr,
+    PREDICTS_UPDATE: tl.constexpr,
     N_FRAMES: tl.constexpr,
     LAYERS: tl.constexpr,
     UNITS: tl.constexpr,
@@ -180,14 +180,14 @@ def stretch(
     dt = tl.load(scales)
     shares = (tl.load(scales + 1), tl.load(scales + 2))
 
-    # Rows are for the geometry, columns for the network: the same replicas, in two directions.
+    # The geometry has its replicas in rows, the network has the same replicas in columns.
     first = tl.program_id(0) * (BLOCK // SLOTS)
     n_rows = n_replicas.to(tl.int64)
     row = tl.arange(0, BLOCK)[:, None]
     replica = (first + row // SLOTS).to(tl.int64)
-    # Beyond the last replica, rows follow it silently.
+    # Rows beyond the last replica repeat it and write nothing.
     source = tl.minimum(replica, n_rows - 1)
-    speaks = (replica < n_replicas) & (row % SLOTS == 0)
+    writes = (replica < n_replicas) & (row % SLOTS == 0)
     column = tl.arange(0, BLOCK)
     slot = column % SLOTS
     unit = tl.arange(0, HIDDEN)
@@ -216,33 +216,33 @@ def stretch(
         x = standardised(features, mean, gain, GROUPS, BLOCK, INPUTS)
         h, c = stacked_step(x, h, c, tiles, biases, LAYERS, HIDDEN, BLOCK)
         full = slot == (phase + step + 1) % LENGTH
-        outputs = answers(h[LAYERS - 1], head, full, OUT, PER, HIDDEN, SLOTS, BLOCK)
-        said = ()
+        outputs = network_outputs(h[LAYERS - 1], head, full, OUT, PER, HIDDEN, SLOTS, BLOCK)
+        prediction = ()
         for i in tl.static_range(OUT):
             total = tl.load(intercept + 4 * i + tl.arange(0, 4))[None, :]
             total = linear(total, features, shortcut, i, GROUPS, OUT)
-            said = said + (linear(total, outputs, basis, i, OUT, OUT),)
-        if not SAYS_UPDATE:
+            prediction = prediction + (linear(total, outputs, basis, i, OUT, OUT),)
+        if not PREDICTS_UPDATE:
             now = project(frame, v, KIND)
             change = ()
             for i in tl.static_range(OUT):
-                change = change + (said[i] - now[i],)
-            said = change
-        kick = decode(frame, said, shares, KIND)
+                change = change + (prediction[i] - now[i],)
+            prediction = change
+        kick = decode(frame, prediction, shares, KIND)
         if FOLLOWS:
             update = project(frame, load_groups(given, source, 2, 3), KIND)
-            store_groups(kicks_out, replica, speaks, kick, 2, 3)
+            store_groups(kicks_out, replica, writes, kick, 2, 3)
         else:
-            update = said
+            update = prediction
             after = step - until_frame
             if (after >= 0) & (after % every == 0):
                 into = (first_frame + after // every).to(tl.int64) * n_rows + replica
-                store_groups(frame_positions, into, speaks, r, 2, 3)
-                store_groups(frame_velocities, into, speaks, v, 2, 3)
-                store_groups(frame_kicks, into, speaks, kick, 2, 3)
+                store_groups(frame_positions, into, writes, r, 2, 3)
+                store_groups(frame_velocities, into, writes, v, 2, 3)
+                store_groups(frame_kicks, into, writes, kick, 2, 3)
             left = n_steps - 1 - step
             if left < 3:
-                store_groups(kicks_out, left.to(tl.int64) * n_rows + replica, speaks, kick, 2, 3)
+                store_groups(kicks_out, left.to(tl.int64) * n_rows + replica, writes, kick, 2, 3)
             v = (v[0] + kick[0], v[1] + kick[1])
             r = (r[0] + dt * v[0], r[1] + dt * v[1])
         if N_PAST > 0:
@@ -255,10 +255,10 @@ def stretch(
             c = emptied(c, full, LAYERS)
 
     if not FOLLOWS:
-        store_groups(positions_out, replica, speaks, r, 2, 3)
-        store_groups(velocities_out, replica, speaks, v, 2, 3)
-    store_groups(last_update_out, replica, speaks, update, OUT, PER)
-    store_groups(coordinates_out, replica, speaks, past, N_PAST, SEEN_PER)
+        store_groups(positions_out, replica, writes, r, 2, 3)
+        store_groups(velocities_out, replica, writes, v, 2, 3)
+    store_groups(last_update_out, replica, writes, update, OUT, PER)
+    store_groups(coordinates_out, replica, writes, past, N_PAST, SEEN_PER)
     for layer in tl.static_range(LAYERS):
         tl.store(hidden_out + layer * layer_size + state_at, h[layer], mask=held)
         tl.store(cell_out + layer * layer_size + state_at, c[layer], mask=held)

@@ -44,7 +44,7 @@ class KernelStretch:
     def follow(self, state: MDState, memory: PredictorState, kick: Tensor) -> Tensor:
         """Read one step that takes ``kick``; what would have been learned."""
         predicted = state.positions.new_empty(state.positions.shape)
-        # The state after it is not the kernel's to say, and is not written.
+        # The kernel does not write the state after this step.
         after = MDState(state.step + 1, predicted, predicted)
         self._launch(state, memory, 1, kick, after, predicted, None)
         return predicted

@@ -7,8 +7,9 @@ A matrix product in float32 is three in float16 with sums in float32, which tens
 two float16 numbers, x = high + low / 2048, good to 2^-22, and the product of the low parts is left out (Ootomo and
 Yokota 2022, doi:10.1177/10943420221090256). High and low weights together take the room of float32 ones.
 
-Signals are columns, [unit, replica], and weights stand left of them. So the warps of a program share out the units, and
-the states of a layer take few registers a thread; with replicas as rows every warp would hold all units of its own.
+Signals are columns, [unit, replica], and weights are multiplied from the left. The units are thus divided among the
+warps of a program, and the states of a layer take few registers per thread; with replicas as rows, each warp would hold
+all units of its replicas.
 """
 
 import triton
@@ -104,7 +105,7 @@ def stacked_step(x, hidden, cell, tiles, biases, LAYERS: tl.constexpr, HIDDEN: t
 
 
 @triton.jit
-def say(h, head, index, HIDDEN: tl.constexpr):
+def head_output(h, head, index, HIDDEN: tl.constexpr):
     """Output number ``index`` of the linear head, [BLOCK]."""
     weight = tl.load(head + 8 + index * HIDDEN + tl.arange(0, HIDDEN))
     return tl.sum(h * weight[:, None], axis=0) + tl.load(head + index)

@@ -102,7 +102,7 @@ class KernelShapes:
         """The kernel's constants but FOLLOWS."""
         return {
             "KIND": self.kind,
-            "SAYS_UPDATE": self.predicts_update,
+            "PREDICTS_UPDATE": self.predicts_update,
             "N_FRAMES": self.n_frames,
             "LAYERS": self.n_layers,
             "UNITS": self.hidden_size,
