@@ -21,6 +21,7 @@ from mlmd.evaluation.evaluation_plan import EnergySampling, EvaluationPlan, erro
 from mlmd.evaluation.per_replica_pass import PerReplicaPass, Potential
 from mlmd.evaluation.rollout_curves import rollout_curves
 from mlmd.evaluation.rollout_scores import rollout_scores
+from mlmd.hamiltonians import ReplicaHamiltonian
 from mlmd.observables.internal_motion import DiatomicMotion, InternalMotion, internal_motion_of
 from mlmd.state import FrameSource
 from mlmd.systems import System
@@ -60,10 +61,13 @@ def evaluate_system(
         ConfigError: fewer than two energies are left, or a system of more than two atoms has no normal modes.
         DataError: runs and reference do not fit together, or the reference is not finite.
     """
+    hamiltonian = system.hamiltonian
+    run_potential = hamiltonian.energies_until_failure if isinstance(hamiltonian, ReplicaHamiltonian) else None
     return evaluate_rollouts(
         runs,
         reference,
-        lambda positions: system.hamiltonian.energy_and_forces(positions)[0],
+        lambda positions: hamiltonian.energy_and_forces(positions)[0],
+        run_potential=run_potential,
         masses=system.masses(),
         dt_fs=system.dt_fs,
         period_fs=system.slowest_period_fs,
@@ -78,6 +82,7 @@ def evaluate_rollouts(
     reference: FrameSource,
     potential: Potential,
     *,
+    run_potential: Potential | None = None,
     masses: Tensor,
     dt_fs: float,
     period_fs: float,
@@ -97,6 +102,7 @@ def evaluate_rollouts(
         runs: rollouts by name, on the CPU.
         reference: Hamiltonian dynamics from the same initial states, at the same steps.
         potential: potential energy surface.
+        run_potential: the same for runs, NaN where no energy is found; by default ``potential``.
         masses: atomic masses [atom], u.
         dt_fs: MD time step, fs; the time between frames is this times the number of steps between them.
         period_fs: period of the slowest vibration, fs.
@@ -119,7 +125,7 @@ def evaluate_rollouts(
         masses.double(),
         motion,
     )
-    per_replica = PerReplicaPass(chunked, plan, potential)
+    per_replica = PerReplicaPass(chunked, plan, potential, run_potential or potential)
     distributions = DistributionPass(chunked, per_replica, motion)
     scores = {name: rollout_scores(name, chunked.n_atoms, plan, per_replica, distributions) for name in runs}
     return RolloutEvaluation(scores, rollout_curves(chunked, plan, per_replica, distributions))

@@ -1,14 +1,12 @@
 """First pass over runs and their reference: statistics of each replica by itself."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from mlmd.errors import CalculatorError, DataError
+from mlmd.errors import DataError
 from mlmd.evaluation.chunked_frames import ChunkedFrames
 from mlmd.evaluation.evaluation_plan import EvaluationPlan
 from mlmd.evaluation.replica_statistics import ReferenceStatistics, ReplicaStatistics, RunStatistics
@@ -18,28 +16,7 @@ AnyStatistics = TypeVar("AnyStatistics", bound=ReplicaStatistics)
 Potential = Callable[[Tensor], Tensor]
 """Potential energy above the minimum [replica, time], eV, of positions [replica, time, atom, xyz], A.
 
-It returns NaN for positions that are not finite, and may raise `CalculatorError` where it finds no energy."""
-
-
-def energies_of(potential: Potential, positions: Tensor) -> Tensor:
-    """Potential energies of a run that may have diverged.
-
-    Args:
-        potential: the potential energy surface.
-        positions: [replica, time, atom, xyz], A.
-
-    Returns:
-        [replica, time], eV; NaN where the potential finds no energy.
-    """
-    try:
-        return potential(positions)
-    except CalculatorError:
-        # Bad kicks have thrown atoms on each other somewhere. One geometry at a time, the others still get an energy.
-        energies = torch.full_like(positions[..., 0, 0], torch.nan)
-        for replica, frame in np.ndindex(*energies.shape):
-            with suppress(CalculatorError):
-                energies[replica, frame] = potential(positions[replica : replica + 1, frame : frame + 1])[0, 0]
-        return energies
+It returns NaN for positions that are not finite."""
 
 
 class PerReplicaPass:
@@ -48,7 +25,8 @@ class PerReplicaPass:
     Args:
         chunked: runs and reference.
         plan: what is fixed beforehand.
-        potential: potential energies; these evaluations are not counted as force calls.
+        potential: potential energies of the reference; these evaluations are not counted as force calls.
+        run_potential: potential energies of the runs, NaN where none is found.
 
     Attributes:
         reference: statistics of the reference, one entry per group of replicas.
@@ -61,7 +39,9 @@ class PerReplicaPass:
         DataError: the reference is not finite, or runs and reference do not fit together.
     """
 
-    def __init__(self, chunked: ChunkedFrames, plan: EvaluationPlan, potential: Potential) -> None:
+    def __init__(
+        self, chunked: ChunkedFrames, plan: EvaluationPlan, potential: Potential, run_potential: Potential
+    ) -> None:
         self.reference: list[ReferenceStatistics] = []
         self.runs: dict[str, list[RunStatistics]] = {name: [] for name in chunked.runs}
         nothing = torch.zeros(plan.n_lags, dtype=torch.float64)
@@ -77,7 +57,11 @@ class PerReplicaPass:
                 n_seen += len(reference)
                 of_reference.update(reference, potential(reference.positions[:, with_energy]))
                 for name, frames in runs.items():
-                    of_runs[name].update(frames, energies_of(potential, frames.positions[:, with_energy]))
+                    positions, survived = frames.positions[:, with_energy], of_runs[name].survived
+                    if not bool(survived.all()):
+                        # A replica that is lost needs no more energies, which may be hard to find.
+                        positions = positions.masked_fill(~survived[:, None, None, None], torch.nan)
+                    of_runs[name].update(frames, run_potential(positions))
             self._close_group(of_reference, of_runs)
         self.survived = {name: [each.survived for each in groups] for name, groups in self.runs.items()}
 

@@ -1,5 +1,6 @@
 """A level of theory as a Hamiltonian: one calculator for each replica, in this process or shared among others."""
 
+import copy
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mlmd.errors import MismatchError
-from mlmd.hamiltonians.method import Array, Method
+from mlmd.hamiltonians.method import Method
 from mlmd.hamiltonians.single_points import LocalPoints, Points
 from mlmd.hamiltonians.workers import WorkerPoints
 
@@ -37,6 +38,7 @@ class ReplicaHamiltonian:
         self.method, self.symbols, self.energy_zero_eV = method, tuple(symbols), energy_zero_eV
         self.seconds, self.n_single_points = 0.0, 0
         self._points: Points | None = None
+        self._tried_once: Points | None = None
 
     @property
     def remembers(self) -> bool:
@@ -51,6 +53,23 @@ class ReplicaHamiltonian:
             ConfigError: the method does not know the elements, or its package is not installed.
             MismatchError: another number of atoms.
         """
+        if self._points is None:
+            self._points = self._new_points(self.method)
+        return self._energy_and_forces(positions, self._points, stop_at_failure=False)
+
+    def energies_until_failure(self, positions: Tensor) -> Tensor:
+        """Potential energy as `energy_and_forces`, of a run that may have diverged: NaN where none is found.
+
+        A calculation that fails is not tried again, and its replica is asked for none of its later geometries.
+        """
+        if self._tried_once is None:
+            method = copy.copy(self.method)
+            if hasattr(method, "n_retries"):
+                object.__setattr__(method, "n_retries", 0)  # a method may be frozen
+            self._tried_once = self._new_points(method)
+        return self._energy_and_forces(positions, self._tried_once, stop_at_failure=True)[0]
+
+    def _energy_and_forces(self, positions: Tensor, points: Points, *, stop_at_failure: bool) -> tuple[Tensor, Tensor]:
         began = time.perf_counter()
         n_atoms, leading = len(self.symbols), positions.shape[:-2]
         if positions.shape[-2:] != (n_atoms, 3):
@@ -62,7 +81,10 @@ class ReplicaHamiltonian:
         if len(known):
             n_each = len(geometries) // leading[0] if leading else 1
             replicas = (known // n_each).tolist()
-            energies[known], forces[known] = self._compute(replicas, np.ascontiguousarray(geometries[known]))
+            energies[known], forces[known] = points.compute(
+                replicas, np.ascontiguousarray(geometries[known]), stop_at_failure=stop_at_failure
+            )
+            self.n_single_points += len(replicas)
             energies -= self.energy_zero_eV
         self.seconds += time.perf_counter() - began
         return (
@@ -72,20 +94,16 @@ class ReplicaHamiltonian:
 
     def forget(self) -> None:
         """Drop all remembered densities: what follows then equals, bit for bit, what a new Hamiltonian gives."""
-        if self._points is not None:
-            self._points.forget()
+        for points in (self._points, self._tried_once):
+            if points is not None:
+                points.forget()
 
     def close(self) -> None:
         """End the processes, if there are any; the next call starts them again. They end with this process anyway."""
-        self._points = None
+        self._points = self._tried_once = None
 
-    def _compute(self, replicas: Sequence[int], geometries: Array) -> tuple[Array, Array]:
-        if self._points is None:
-            shared = self.method.n_processes > 1
-            self._points = (WorkerPoints if shared else LocalPoints)(self.method, self.symbols)
-        result = self._points.compute(replicas, geometries)
-        self.n_single_points += len(replicas)
-        return result
+    def _new_points(self, method: Method) -> Points:
+        return (WorkerPoints if method.n_processes > 1 else LocalPoints)(method, self.symbols)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), energy_zero_eV=self.energy_zero_eV), (self.method, self.symbols)

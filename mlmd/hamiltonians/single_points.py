@@ -12,8 +12,13 @@ from mlmd.hamiltonians.method import Array, Method, SinglePoint
 class Points(Protocol):
     """Computes many geometries, each by the single point of its replica."""
 
-    def compute(self, replicas: Sequence[int], positions: Array) -> tuple[Array, Array]:
-        """Energies [geometry] and forces [geometry, atom, xyz] at positions [geometry, atom, xyz]."""
+    def compute(
+        self, replicas: Sequence[int], positions: Array, *, stop_at_failure: bool = False
+    ) -> tuple[Array, Array]:
+        """Energies [geometry] and forces [geometry, atom, xyz] at positions [geometry, atom, xyz].
+
+        With ``stop_at_failure`` they are NaN from a replica's first geometry on whose calculation fails.
+        """
         ...
 
     def forget(self) -> None:
@@ -28,19 +33,27 @@ class LocalPoints:
         self.method, self.symbols = method, symbols
         self._points: dict[int, SinglePoint] = {}
 
-    def compute(self, replicas: Sequence[int], positions: Array) -> tuple[Array, Array]:
+    def compute(
+        self, replicas: Sequence[int], positions: Array, *, stop_at_failure: bool = False
+    ) -> tuple[Array, Array]:
         """Energies and forces, one geometry after the other.
 
         Raises:
             CalculatorError: one of them fails; its replica is named.
         """
-        energies, forces = np.empty(len(replicas)), np.empty_like(positions)
+        energies, forces = np.full(len(replicas), np.nan), np.full_like(positions, np.nan)
+        lost: set[int] = set()
         for index, replica in enumerate(replicas):
+            if replica in lost:
+                continue
             if replica not in self._points:
                 self._points[replica] = self.method.single_point(self.symbols)
             try:
                 energies[index], forces[index] = self._points[replica](positions[index])
             except CalculatorError as error:
+                if stop_at_failure:
+                    lost.add(replica)
+                    continue
                 where = f"replica {replica}: " if len(replicas) > 1 else ""
                 raise CalculatorError(f"{where}{error}") from error
         return energies, forces

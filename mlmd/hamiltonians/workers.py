@@ -27,7 +27,9 @@ class WorkerPoints:
         self.method, self.symbols = method, symbols
         self._pipes: dict[int, Connection] = {}
 
-    def compute(self, replicas: Sequence[int], positions: Array) -> tuple[Array, Array]:
+    def compute(
+        self, replicas: Sequence[int], positions: Array, *, stop_at_failure: bool = False
+    ) -> tuple[Array, Array]:
         """Energies and forces; the processes work at the same time.
 
         Raises:
@@ -37,7 +39,9 @@ class WorkerPoints:
         owners = owned % self.method.n_processes
         shares = {int(owner): np.flatnonzero(owners == owner) for owner in np.unique(owners)}
         energies, forces = np.empty(len(replicas)), np.empty_like(positions)
-        answers = self._ask({owner: (owned[share].tolist(), positions[share]) for owner, share in shares.items()})
+        answers = self._ask(
+            {owner: (owned[share].tolist(), positions[share], stop_at_failure) for owner, share in shares.items()}
+        )
         for owner, share in shares.items():
             energies[share], forces[share] = answers[owner]
         return energies, forces
@@ -121,7 +125,10 @@ def _serve(pipe: Connection, method: Method, symbols: tuple[str, ...]) -> None:
 
 def _answer(points: LocalPoints, question: Any) -> Any:
     try:
-        return points.forget() if question is None else points.compute(*question)
+        if question is None:
+            return points.forget()
+        replicas, positions, stop_at_failure = question
+        return points.compute(replicas, positions, stop_at_failure=stop_at_failure)
     except MlmdError as error:
         return error
     except Exception:

@@ -1,11 +1,13 @@
 """Replicas that have diverged are taken out and reported; the others continue."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mlmd.errors import ConfigError
+from mlmd.errors import CalculatorError, ConfigError
+from mlmd.propagation.kicks import HamiltonianKick
 from mlmd.state import MDState
 from mlmd.systems import System
 
@@ -82,3 +84,31 @@ class DivergenceCheck:
         first, second = self._pairs
         distances: Tensor = (positions[..., first, :] - positions[..., second, :]).norm(dim=-1)
         return distances
+
+
+def kick_of_survivors(
+    true: HamiltonianKick, state: MDState, check: DivergenceCheck, departed: Callable[[], Tensor | None]
+) -> tuple[MDState, Tensor]:
+    """The Hamiltonian kick of a state; where it cannot be calculated, that of the replicas that have not diverged.
+
+    Args:
+        true: the Hamiltonian kick.
+        state: of all replicas.
+        check: finds the replicas that have diverged since the last check.
+        departed: returns the replicas that are diverged for another reason, or None.
+
+    Returns:
+        The state, whose newly diverged replicas are NaN, and the kick [replica, atom, xyz], A/fs.
+
+    Raises:
+        CalculatorError: the calculation fails for a replica that has not diverged.
+    """
+    try:
+        return state, true.kick(state)
+    except CalculatorError:
+        n_diverged = len(check.diverged_at)
+        state = check(state, departed())
+        if len(check.diverged_at) == n_diverged:
+            raise
+        true.hamiltonian.n_calls -= 1
+        return state, true.kick(state)

@@ -9,7 +9,7 @@ from torch import Tensor
 from mlmd.io.migrations import RESTART_VERSION, VERSION_KEY, migrate_restart
 from mlmd.models import VelocityPredictor
 from mlmd.propagation.callbacks import HamiltonianStep, Listener
-from mlmd.propagation.divergence import DivergenceCheck
+from mlmd.propagation.divergence import DivergenceCheck, kick_of_survivors
 from mlmd.propagation.dynamics import Dynamics, check_start, check_state
 from mlmd.propagation.energy_correction import EnergyCorrection, EnergyReference
 from mlmd.propagation.engines import N_PAST_KICKS, drift
@@ -183,9 +183,7 @@ class Propagator:
             else:
                 is_over = self._hamiltonian_step(frames)
             if self.state.step % check_every == 0:
-                predictor, positions = self.predictor, self.state.positions
-                departed = None if predictor is None else predictor.decomposition.departed(positions)
-                self.state = self.divergence(self.state, departed)
+                self.state = self.divergence(self.state, self._departed())
         return frames.trajectory(until=self.state.step)
 
     def _n_learned(self, end: int) -> int:
@@ -207,8 +205,12 @@ class Propagator:
 
     def _hamiltonian_step(self, frames: FrameBuffer) -> bool:
         """Whether the listener ends the present call of `advance`."""
+        kick = self._first_kick
+        if kick is None and self.listener is None:
+            self.state, kick = kick_of_survivors(self.true, self.state, self.divergence, self._departed)
+        elif kick is None:  # a listener decides by itself what follows from a failure
+            kick = self.true.kick(self.state)
         state, predicted = self.state, None
-        kick = self.true.kick(state) if self._first_kick is None else self._first_kick
         self._first_kick = None
         if self.learned is None:
             change = kick
@@ -223,6 +225,9 @@ class Propagator:
         frames.record(state, change)
         self.state = drift(state, change, dt_fs=self.system.dt_fs)
         return self.listener is not None and self.listener(report)
+
+    def _departed(self) -> Tensor | None:
+        return None if self.predictor is None else self.predictor.decomposition.departed(self.state.positions)
 
     def _warm_up(self, state: MDState, kick: Tensor) -> Tensor:
         self.n_warmup_calls = self.true.hamiltonian.n_calls

@@ -8,12 +8,11 @@ import torch
 from observables.molecules import CARBON_DIOXIDE, DT_FS, WATER, rotations
 
 from evaluation.oracle import oracle_scores
-from mlmd.errors import CalculatorError, ConfigError
+from mlmd.errors import ConfigError
 from mlmd.evaluation import chunked_frames
 from mlmd.evaluation.curves import merge_curves
 from mlmd.evaluation.evaluate import evaluate_rollouts
 from mlmd.evaluation.evaluation_plan import EnergySampling
-from mlmd.evaluation.per_replica_pass import energies_of
 from mlmd.observables import kinetic_energy
 from mlmd.state import Trajectory
 
@@ -171,18 +170,16 @@ def test_one_energy_is_too_few():
         EnergySampling(10, 0.5, 10)
 
 
-def test_what_a_calculator_cannot_tell_is_no_number():
+def test_a_replica_without_an_energy_is_lost_and_asked_for_no_more():
+    asked = []
+
     def picky(positions):
         energies = potential(positions)
-        if bool((energies > 0.6).any()):
-            raise CalculatorError("no convergence")
-        return energies
+        asked.append(positions.isfinite().flatten(1).any(dim=1).tolist())
+        return energies.where(energies <= 0.6, math.nan)
 
-    _, true = make_runs(WATER)
-    positions = true.positions[:, :4].clone()
-    positions[0, 1] = math.nan
-    positions[1, 2, 1] += 3.0
-    energies = energies_of(picky, positions)
-    assert energies.isnan().nonzero().tolist() == [[0, 1], [1, 2]]
-    finite = energies.isfinite()
-    torch.testing.assert_close(energies[finite], potential(positions)[finite])
+    run, true = make_runs(WATER)
+    run.positions[1, 200, 1] += 3.0
+    judged = evaluate(WATER, run, true, run_potential=picky)
+    assert judged.scores["f = 0"]["diverged_replicas"] == 1
+    assert asked[0] == [True] * len(run.positions)

@@ -178,3 +178,40 @@ class TestProcesses:
         shared = ReplicaHamiltonian(AseMethod.of(broken, n_processes=2), ("Ar", "Ar"))
         with pytest.raises(ConfigError, match="broken cannot be made"):
             shared.energy_and_forces(positions(1))
+
+
+class Picky(Noting):
+    """Finds no energy where an atom is further than 2 A from the origin; tries again unless it is told not to."""
+
+    name, n_retries = "Picky", 2
+
+    def single_point(self, symbols):
+        return PickyPoint(self)
+
+
+class PickyPoint(NotingPoint):
+    def __call__(self, positions):
+        for _ in range(self.method.n_retries + 1):
+            energy, forces = super().__call__(positions)
+            if abs(positions).max() <= 2.0:
+                return energy, forces
+        raise CalculatorError("no convergence")
+
+
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_a_diverged_replica_is_tried_once_and_asked_for_no_more(n_processes):
+    method = Picky()
+    method.n_processes = n_processes
+    hamiltonian = ReplicaHamiltonian(method, ("H", "H"), energy_zero_eV=10.0)
+    frames = torch.full((2, 4, 2, 3), 0.5, dtype=torch.float64)
+    frames[0, 1, 0, 0] = 3.0
+    frames[1, 2] = torch.nan
+    with pytest.raises(CalculatorError, match="no convergence"):
+        hamiltonian.energy_and_forces(frames)
+    method.calls.clear()
+    energies = hamiltonian.energies_until_failure(frames)
+    assert energies.isfinite().tolist() == [[True, False, False, False], [True, True, False, True]]
+    assert energies[0, 0] == pytest.approx(0.5 * 6 * 0.25 - 10.0)
+    if n_processes == 1:
+        assert len(method.calls) == 2 + 3
+    hamiltonian.close()

@@ -1,11 +1,13 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from contracts.molecules import WATER
 
-from mlmd.errors import ConfigError
+from mlmd.errors import CalculatorError, ConfigError
 from mlmd.propagation import DivergenceCheck, DivergenceGuard, Periodic
+from mlmd.propagation.divergence import kick_of_survivors
 from mlmd.state import MDState
 
 # A bond that leaves for ever: stretched, and fast enough to climb what is left of the well.
@@ -119,3 +121,37 @@ def test_bad_bands_are_refused(options, words):
     with pytest.raises(ConfigError) as caught:
         DivergenceGuard(**options)
     assert str(caught.value) == words
+
+
+class PickyKick:
+    """A Hamiltonian kick that cannot be calculated where two atoms are further apart than 7 A."""
+
+    def __init__(self):
+        self.hamiltonian = SimpleNamespace(n_calls=0)
+
+    def kick(self, state):
+        self.hamiltonian.n_calls += 1
+        if bool(((state.positions[:, 1] - state.positions[:, 0]).norm(dim=-1) > 7.0).any()):
+            raise CalculatorError("no convergence")
+        return torch.zeros_like(state.positions)
+
+
+def state_of(*lengths):
+    positions = torch.zeros(len(lengths), 2, 3, dtype=torch.float64)
+    positions[:, 1, 2] = torch.tensor(lengths)
+    return MDState(30, positions, torch.zeros_like(positions))
+
+
+def test_a_kick_that_fails_for_a_diverged_replica_is_calculated_for_the_others(hcl_morse):
+    true, check = PickyKick(), DivergenceCheck(DivergenceGuard(), hcl_morse, device="cpu")
+    state, kick = kick_of_survivors(true, state_of(1.3, 7.5), check, lambda: None)
+    assert check.diverged_at == {1: 30}
+    assert state.positions[1].isnan().all()
+    assert torch.equal(kick[0], torch.zeros(2, 3, dtype=torch.float64))
+    assert true.hamiltonian.n_calls == 1
+
+
+def test_a_kick_that_fails_for_a_sound_replica_is_an_error(hcl_morse):
+    check = DivergenceCheck(DivergenceGuard(longest=10.0), hcl_morse, device="cpu")
+    with pytest.raises(CalculatorError, match="no convergence"):
+        kick_of_survivors(PickyKick(), state_of(1.3, 7.5), check, lambda: None)
