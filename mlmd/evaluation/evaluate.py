@@ -125,7 +125,7 @@ def evaluate_rollouts(
         masses.double(),
         motion,
     )
-    per_replica = PerReplicaPass(chunked, plan, potential, run_potential or potential)
+    per_replica = PerReplicaPass(chunked, plan, potential, run_potential)
     distributions = DistributionPass(chunked, per_replica, motion)
     scores = {name: rollout_scores(name, chunked.n_atoms, plan, per_replica, distributions) for name in runs}
     return RolloutEvaluation(scores, rollout_curves(chunked, plan, per_replica, distributions))

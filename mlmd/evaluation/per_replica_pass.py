@@ -26,7 +26,7 @@ class PerReplicaPass:
         chunked: runs and reference.
         plan: what is fixed beforehand.
         potential: potential energies of the reference; these evaluations are not counted as force calls.
-        run_potential: potential energies of the runs, NaN where none is found.
+        run_potential: potential energies of the runs, NaN where none is found; by default ``potential``.
 
     Attributes:
         reference: statistics of the reference, one entry per group of replicas.
@@ -40,7 +40,7 @@ class PerReplicaPass:
     """
 
     def __init__(
-        self, chunked: ChunkedFrames, plan: EvaluationPlan, potential: Potential, run_potential: Potential
+        self, chunked: ChunkedFrames, plan: EvaluationPlan, potential: Potential, run_potential: Potential | None
     ) -> None:
         self.reference: list[ReferenceStatistics] = []
         self.runs: dict[str, list[RunStatistics]] = {name: [] for name in chunked.runs}
@@ -57,11 +57,13 @@ class PerReplicaPass:
                 n_seen += len(reference)
                 of_reference.update(reference, potential(reference.positions[:, with_energy]))
                 for name, frames in runs.items():
-                    positions, survived = frames.positions[:, with_energy], of_runs[name].survived
-                    if not bool(survived.all()):
-                        # A replica that is lost needs no more energies, which may be hard to find.
-                        positions = positions.masked_fill(~survived[:, None, None, None], torch.nan)
-                    of_runs[name].update(frames, run_potential(positions))
+                    positions = frames.positions[:, with_energy]
+                    if run_potential is None:
+                        energies = potential(positions)
+                    else:  # a replica that is lost needs no more of its energies, which may be hard to find
+                        lost = ~of_runs[name].survived[:, None, None, None]
+                        energies = run_potential(positions.masked_fill(lost, torch.nan))
+                    of_runs[name].update(frames, energies)
             self._close_group(of_reference, of_runs)
         self.survived = {name: [each.survived for each in groups] for name, groups in self.runs.items()}
 
