@@ -1,17 +1,14 @@
 """Checks the arguments of components against the types that their class or function declares."""
 
 import inspect
-import math
-from collections.abc import Mapping, Sequence
-from types import NoneType, UnionType
-from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from types import UnionType
+from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_object
 
-from mlmd.cli.settings.base import MAX_WHOLE
 from mlmd.errors import ConfigError, short
-
-_WORDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+from mlmd.plain_types import fits, in_words, is_finite
 
 
 def check_arguments(node: Mapping[str, Any], path: str) -> None:
@@ -35,8 +32,8 @@ def check_arguments(node: Mapping[str, Any], path: str) -> None:
     for key, value in node.items():
         is_component = isinstance(value, Mapping) and "_target_" in value
         if key in declared and not is_component and not fits(value, declared[key]):
-            wanted = _in_words(declared[key])
-            if isinstance(value, float) and not _is_finite(value):
+            wanted = in_words(declared[key])
+            if isinstance(value, float) and not is_finite(value):
                 wanted = wanted.replace("a number", "a finite number")
             raise ConfigError(f"{path}.{key} = {short(value, quoted=True)} must be {wanted}")
 
@@ -58,39 +55,6 @@ def classes_of_arguments(target: str) -> dict[str, tuple[type, ...]]:
     return found
 
 
-def fits(value: Any, kind: Any) -> bool:
-    """Whether a plain value is of an annotated type; other types than plain ones and sequences fit everything.
-
-    >>> fits(1, float), fits(float("nan"), float), fits(True, int), fits([1.0, 2.0], tuple[float, float])
-    (True, False, False, True)
-    """
-    if get_origin(kind) in (Union, UnionType):
-        return any(fits(value, part) for part in get_args(kind))
-    if get_origin(kind) is Literal:
-        return type(value) in map(type, get_args(kind))  # the class names the nearest words it takes
-    if kind is NoneType:
-        return value is None
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_WHOLE
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)
-    if kind in (bool, str):
-        return isinstance(value, kind)
-    if get_origin(kind) in (tuple, list, Sequence):
-        parts = [part for part in get_args(kind) if part is not Ellipsis]
-        if not isinstance(value, list | tuple):
-            return False
-        return all(fits(item, parts[0]) for item in value) if len(set(parts)) == 1 else True
-    return True
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
 def _declared(target: str) -> dict[str, Any]:
     """The annotated types of the arguments of a target of mlmd; none where there is no such target."""
     if not target.startswith("mlmd."):
@@ -102,22 +66,6 @@ def _declared(target: str) -> dict[str, Any]:
     except Exception:  # making it says what is wrong
         return {}
     return {name: hint for name, hint in hints.items() if name != "return"}
-
-
-def _in_words(kind: Any) -> str:
-    parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    words: list[str] = []
-    for part in parts:
-        if part is NoneType:
-            words.append("null")
-        elif get_origin(part) is Literal:
-            words += [repr(value) for value in get_args(part)]
-        elif get_origin(part) in (tuple, list, Sequence):
-            items = {"a number": "numbers", "a whole number": "whole numbers", "text": "texts"}
-            words.append(f"a list of {items.get(_WORDS.get(get_args(part)[0], ''), 'values')}")
-        else:
-            words.append(_WORDS.get(part, getattr(part, "__name__", "something else")))
-    return ", or ".join(words)
 
 
 def is_protocol(kind: type) -> bool:

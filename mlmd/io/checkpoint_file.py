@@ -10,27 +10,31 @@ import torch
 
 from mlmd.errors import DataError
 from mlmd.files import require_readable_file
+from mlmd.io.content_digest import require_digest
 from mlmd.io.migrations import VERSION_KEY, migrate_checkpoint
 
 
-def load_checkpoint_file(path: str | Path) -> dict[str, Any]:
+def load_checkpoint_file(path: str | Path, *, unchanged: bool = False) -> dict[str, Any]:
     """Load an mlmd checkpoint onto the CPU.
 
     Args:
         path: a file written by training; a dict with an entry "mlmd" that holds its "format_version".
+        unchanged: whether its content has to be what training wrote, as a run that is resumed needs it.
 
     Returns:
         The content of the file in the present format, see `mlmd.io.migrations`.
 
     Raises:
         DataError: the file is missing, a folder, truncated or altered, is not an mlmd checkpoint, was written by a
-            newer mlmd, or holds something other than tensors and plain values, which is then not executed.
+            newer mlmd, was changed, or holds something other than tensors and plain values, which is then not executed.
     """
     checkpoint = load_plain_file(path, kind="mlmd checkpoint")
     entry = checkpoint.get("mlmd") if isinstance(checkpoint, dict) else None
     version = entry.get(VERSION_KEY) if isinstance(entry, dict) else None
     if not isinstance(checkpoint, dict) or not isinstance(version, int):
         raise DataError(f"cannot read {path}: not an mlmd checkpoint; give a file that mlmd's training wrote")
+    if unchanged:
+        require_digest(checkpoint, path)
     return migrate_checkpoint(checkpoint, source=path)
 
 

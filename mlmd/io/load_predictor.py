@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from mlmd.errors import DataError
+from mlmd.errors import ConfigError, DataError
 from mlmd.io.checkpoint_file import load_checkpoint_file
 from mlmd.models import PredictorSpec, VelocityPredictor
 
@@ -47,7 +47,9 @@ def load_predictor_and_config(path: str | Path) -> tuple[VelocityPredictor, dict
             if not bool(value.isfinite().all()):
                 raise DataError(f"{path}: {name} holds numbers that are not finite; give another checkpoint")
         config = {name: checkpoint["mlmd"]["config"][name] for name in ("system", "hamiltonian", "regime")}
-    except (KeyError, TypeError) as error:
+    except ConfigError as error:
+        raise DataError(f"{path}: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: the checkpoint does not hold what an mlmd checkpoint holds ({error})") from error
     except RuntimeError as error:
         raise DataError(

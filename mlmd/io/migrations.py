@@ -142,7 +142,10 @@ def _migrate(content: Content, steps: tuple[Step, ...], source: str | Path) -> C
         raise DataError(f"cannot read {source}: its format version {version!r} is not a whole number above 0")
     require_known_version(version, newest, source)
     for step in steps[version - 1 :]:
-        content = step(content)
+        try:
+            content = step(content)
+        except (TypeError, AttributeError, KeyError, ValueError) as error:
+            raise DataError(f"cannot read {source}: it does not hold what version {version} holds ({error})") from error
     return {**content, VERSION_KEY: newest}
 
 
@@ -176,7 +179,7 @@ def _config_from_2(values: Content) -> Content:
 def _retarget(node: Any) -> Any:
     if isinstance(node, Mapping):
         return {
-            key: MOVED_CLASSES.get(value, value) if key == "_target_" else _retarget(value)
+            key: MOVED_CLASSES.get(str(value), value) if key == "_target_" else _retarget(value)
             for key, value in node.items()
         }
     return [_retarget(value) for value in node] if isinstance(node, list) else node

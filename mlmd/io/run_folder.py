@@ -71,7 +71,7 @@ class RunFiles:
         hold(self.folder, owner=self)
         remove_temporaries(self.folder)
         if not resumes:
-            values = dict(config) | {CHECKSUM: _checksum(config)}
+            values = {CHECKSUM: _checksum(config)} | dict(config)  # first, so that no cut file lacks it
             write_text(self.folder / "config.yaml", yaml.safe_dump(values, sort_keys=False))
             write_json(self.folder / "provenance.json", self.provenance)
 
@@ -103,7 +103,7 @@ def stored_config(folder: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{folder} is not the folder of a run: it holds no config.yaml ({error.strerror})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:  # ValueError: of a date that is none
         raise DataError(f"{path} is damaged: it is not valid YAML") from error
     if not isinstance(values, dict):
         raise DataError(f"{path} is damaged: it holds no configuration")

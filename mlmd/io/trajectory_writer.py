@@ -16,6 +16,7 @@ import torch
 from mlmd.errors import DataError
 from mlmd.files import atomic_path, put_in_place, require_writable_folder, writing
 from mlmd.io.checkpoint_file import load_plain_file
+from mlmd.io.content_digest import require_digest, with_digest
 from mlmd.io.frame_file import FrameFile
 from mlmd.io.migrations import require_known_version
 from mlmd.io.trajectory_file import read_metadata
@@ -138,9 +139,10 @@ class TrajectoryWriter:
     def _read_restart(self) -> dict[str, Any]:
         """The content of the restart file, after a check that it belongs to this run."""
         restart = load_plain_file(self._restart_file, kind="mlmd restart file")
-        if not isinstance(restart, dict) or restart.get(_VERSION_KEY) is None:
+        if not isinstance(restart, dict) or not isinstance(restart.get(_VERSION_KEY), int):
             raise DataError(f"cannot read {self._restart_file}: not an mlmd restart file; check the path")
         require_known_version(restart[_VERSION_KEY], _VERSION, self._restart_file)
+        require_digest(restart, self._restart_file)
         if restart["identity"] != self._identity:
             raise _of_another_run(self.folder)
         return restart
@@ -149,7 +151,7 @@ class TrajectoryWriter:
         """Replace the restart file; the frames that it describes are on the disk before."""
         with writing(self._frames_file):
             hashes = "" if self._file is None else self._file.sync()
-        restart = {
+        content = {
             _VERSION_KEY: _VERSION,
             "identity": self._identity,
             "n_frames": self.n_frames,
@@ -157,7 +159,7 @@ class TrajectoryWriter:
             "hashes": hashes,
             "state": state,
         }
-        buffer = io.BytesIO()
+        restart, buffer = with_digest(content), io.BytesIO()
         try:
             torch.save(restart, buffer)
             buffer.seek(0)

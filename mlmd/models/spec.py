@@ -3,11 +3,12 @@
 import math
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from mlmd.decomposition import Decomposition, Molecule
-from mlmd.errors import ConfigError, MismatchError, nearest
+from mlmd.errors import ConfigError, MismatchError, nearest, short
 from mlmd.model_codes import TARGETS, variant_name
+from mlmd.plain_types import fits, in_words
 from mlmd.registered import find_class
 from mlmd.systems import System
 from mlmd.systems.modes import Vector
@@ -16,6 +17,9 @@ FRAMES = ("lab", "molecule")
 
 MAX_SIZES = {"hidden_size": 4096, "n_layers": 64, "history": 10_000}
 """Bounds far above what is useful; a file cannot ask for more memory than a machine has."""
+
+MAX_MASS_U = 1000.0
+"""No atom is nearly as heavy."""
 
 SHORTCUTS = (True, False, "held")
 
@@ -85,6 +89,11 @@ class PredictorSpec:
         for name, most in MAX_SIZES.items():
             if not 1 <= getattr(self, name) <= most:
                 raise ConfigError(f"model.{name} = {getattr(self, name)} must be from 1 to {most}")
+        if len(self.symbols) != len(self.masses_u) or not all(0.0 < mass <= MAX_MASS_U for mass in self.masses_u):
+            raise ConfigError(
+                f"masses_u = {list(self.masses_u)} must be positive masses up to {MAX_MASS_U:g} u, one an atom of "
+                f"{' '.join(self.symbols)}"
+            )
         if not self.ridge >= 0:
             raise ConfigError(f"model.ridge = {self.ridge} must not be negative")
         _check_choice("shortcut", self.shortcut, SHORTCUTS)
@@ -155,7 +164,15 @@ class PredictorSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "PredictorSpec":
-        """The specification that ``to_dict`` wrote."""
+        """The specification that ``to_dict`` wrote.
+
+        Raises:
+            ConfigError: a value is not of the type of its field.
+        """
+        kinds = get_type_hints(cls)
+        for name, value in values.items():
+            if name in kinds and not fits(value, kinds[name]):
+                raise ConfigError(f"model.{name} = {short(value, quoted=True)} must be {in_words(kinds[name])}")
         return cls(**values | {name: _to_tuples(values[name]) for name in _SEQUENCES})
 
 

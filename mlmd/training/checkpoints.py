@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from mlmd.files import atomic_path
+from mlmd.io.content_digest import with_digest
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -22,7 +23,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         # Into memory first: torch words a full disk as an error of its own archive writer.
         buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
+        torch.save(with_digest(checkpoint), buffer)
         with atomic_path(path) as temporary:
             temporary.write_bytes(buffer.getbuffer())
 

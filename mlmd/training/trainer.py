@@ -94,7 +94,7 @@ def fit(
     last = None
     if plan.resumes and (folder / "last.ckpt").is_file():
         last = folder / "last.ckpt"
-        load_checkpoint_file(last)
+        load_checkpoint_file(last, unchanged=True)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
     except MisconfigurationException as error:

@@ -8,6 +8,7 @@ ROOMS = (
     "units",
     "state",
     "errors",
+    "plain_types",
     "registered",
     "files",
     "model_codes",

@@ -136,3 +136,9 @@ def test_a_newer_version_is_one_clear_line(migrate: Any, version: int) -> None:
 def test_a_version_that_is_none_is_refused(version: Any) -> None:
     with pytest.raises(DataError, match="is not a whole number above 0"):
         migrate_config({"format_version": version})
+
+
+@pytest.mark.parametrize("broken", [{"logger": True}, {"retraining": 3}, {"model": {"_target_": {}}, "rollout": 3}])
+def test_what_is_no_content_of_its_version_is_one_clear_line(broken: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"^cannot read mine: it does not hold what version \d holds \("):
+        migrate_config({"trainer": {}, "logger": {}} | broken, source="mine")

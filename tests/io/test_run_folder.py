@@ -36,3 +36,19 @@ def test_an_edited_configuration_is_refused(tmp_path, written, edited):
     path.write_text(path.read_text().replace(written, edited))
     with pytest.raises(DataError, match=r"config\.yaml was edited after the run had begun; restore it, or begin a new"):
         stored_config(tmp_path)
+
+
+def test_a_cut_configuration_is_refused_wherever_it_was_cut(tmp_path):
+    path = begun(tmp_path)
+    lines = path.read_text().splitlines(keepends=True)
+    for n_kept in range(1, len(lines)):
+        path.write_text("".join(lines[:n_kept]))
+        with pytest.raises(DataError, match=r"config\.yaml was edited|is damaged"):
+            stored_config(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"seed: \xae\n", b"when: 2024-13-45\n"])
+def test_a_configuration_that_is_no_text_or_no_date_is_damaged(tmp_path, content):
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(DataError, match=r"config\.yaml is damaged: it is not valid YAML"):
+        stored_config(tmp_path)

@@ -208,3 +208,21 @@ def test_unknown_values_are_refused_with_the_nearest(make_spec, changes, words):
     with pytest.raises(ConfigError) as caught:
         make_spec(**changes)
     assert str(caught.value).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"components": float("nan")}, "model.components = nan must be text"),
+        ({"memory_length": True}, "model.memory_length = True must be a whole number, or null"),
+        ({"dt_fs": float("inf")}, "model.dt_fs = inf must be a number"),
+        ({"symbols": ["H", 3]}, "model.symbols = ['H', 3] must be a list of texts"),
+        ({"masses_u": [-1.0, 35.0]}, "masses_u = [-1.0, 35.0] must be positive masses"),
+        ({"masses_u": [1.0]}, "masses_u = [1.0] must be positive masses up to 1000 u, one an atom of H Cl"),
+        ({"modes": [None]}, "model.modes = [None] must be a list of values, or null"),
+    ],
+)
+def test_values_of_another_type_in_a_file_are_refused(make_spec, changes, words):
+    with pytest.raises(ConfigError) as caught:
+        PredictorSpec.from_dict(make_spec().to_dict() | changes)
+    assert str(caught.value).startswith(words)

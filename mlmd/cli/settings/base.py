@@ -14,9 +14,7 @@ from pydantic_core import ErrorDetails
 
 from mlmd.cli.settings.component import Component
 from mlmd.errors import ConfigError, nearest, short
-
-MAX_WHOLE = 2**63 - 1
-"""Largest whole number that the numerical libraries take."""
+from mlmd.plain_types import MAX_WHOLE
 
 
 class Settings(BaseModel):
