@@ -146,7 +146,7 @@ class Optimum:
         if self.window == self.nearest:
             return "no: at the boundary" if self.is_boundary else "yes"
         answer = "no: at the boundary" if self.is_boundary else "no"
-        return f"{answer}, but not told apart" if self.nearest in self.ties else answer
+        return f"{answer}, but not distinguishable" if self.nearest in self.ties else answer
 
 
 def optimum_of(case: Case, score: Score) -> Optimum | None:

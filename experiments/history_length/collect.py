@@ -102,7 +102,7 @@ def _optima_table(optima: Sequence[tuple[Case, str, Optimum | None]]) -> str:
         by_seed, ties = (", ".join(map(str, values)) for values in (optimum.by_seed, optimum.ties))
         rows.append([*row, str(optimum.nearest or "–"), str(optimum.window), by_seed, ties, optimum.verdict])
     headings = ["case", "inflection, steps", "quarter period", "by", "window nearest to it", "best window"]
-    return markdown_table([*headings, "best of each seed", "not told apart by seeds", "coincides"], rows)
+    return markdown_table([*headings, "best of each seed", "not distinguished by seeds", "coincides"], rows)
 
 
 def _verdict(optima: Sequence[tuple[Case, str, Optimum | None]]) -> str:

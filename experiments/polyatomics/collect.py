@@ -99,11 +99,11 @@ def _line_table(runs: list[Run]) -> str:
         for line in run.curves["lines"]:
             modes = ", ".join(map(str, line["modes"]))
             shifts = [_shift(line, schedule) for schedule in ("every_100", "every_100_anchored")]
-            told = ["-" if shift is None else f"{shift:+.2g}" for shift in shifts]
+            cells_of_line = ["-" if shift is None else f"{shift:+.2g}" for shift in shifts]
             centre, of_true = _centre(run, line, "every_100_anchored"), _centre(run, line, None)
-            told.append("-" if centre is None or of_true is None else f"{centre - of_true:+.2g}")
+            cells_of_line.append("-" if centre is None or of_true is None else f"{centre - of_true:+.2g}")
             reference = "-" if line["reference_cm1"] is None else f"{line['reference_cm1']:.1f}"
-            cells.append([_name(run), modes, f"{line['harmonic_cm1']:.1f}", reference, *told])
+            cells.append([_name(run), modes, f"{line['harmonic_cm1']:.1f}", reference, *cells_of_line])
     headings = [
         "molecule",
         "modes",

@@ -93,24 +93,24 @@ class TimedTraining:
             text=True,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
-        said: list[str] = []
-        listener = threading.Thread(target=self._listen, args=(command, said, began))
-        listener.start()
+        console: list[str] = []
+        reader = threading.Thread(target=self._read_console, args=(command, console, began))
+        reader.start()
         while command.poll() is None:
             self._look(time.perf_counter() - began)
             time.sleep(POLL_S)
-        listener.join()
+        reader.join()
         self.took_s = time.perf_counter() - began
         self._look(self.took_s)
         if command.returncode != 0:
-            raise RuntimeError(f"train.py {' '.join(self.overrides)} failed: {''.join(said).strip()}")
+            raise RuntimeError(f"train.py {' '.join(self.overrides)} failed: {''.join(console).strip()}")
         if not self.training_began_s:
-            raise RuntimeError(f"train.py did not say {TRAINING_BEGINS!r}, so nobody knows when training began")
+            raise RuntimeError(f"train.py did not print {TRAINING_BEGINS!r}, so the start of its training is unknown")
         self.metrics = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
 
-    def _listen(self, command: "subprocess.Popen[str]", said: list[str], began: float) -> None:
+    def _read_console(self, command: "subprocess.Popen[str]", console: list[str], began: float) -> None:
         for line in command.stdout or ():
-            said.append(line)
+            console.append(line)
             if line.startswith(TRAINING_BEGINS):
                 self.training_began_s = time.perf_counter() - began
 

@@ -1,4 +1,4 @@
-"""What is propagated: predictors whose network really speaks, and states in the middle of a rollout."""
+"""The benchmark's inputs: predictors whose network contributes to every kick, and states in the middle of a rollout."""
 
 import copy
 import math
@@ -61,16 +61,16 @@ class Case:
 
     @property
     def n_numbers(self) -> tuple[int, int]:
-        """Numbers read and said in a step."""
+        """Numbers of model inputs and outputs in a step."""
         return (3, 1) if self.variant == "DuR0" else (6 * self.n_atoms, 3 * self.n_atoms)
 
     @property
     def products(self) -> tuple[tuple[int, int], ...]:
         """(K, N) of the matrix products [replica, K] x [K, N] of one step: one a layer, and the head."""
-        n_read, n_said = self.n_numbers
+        n_inputs, n_outputs = self.n_numbers
         width = self.hidden_size
-        layers = [((n_read if layer == 0 else width) + width, 4 * width) for layer in range(self.n_layers)]
-        return (*layers, (width, n_said))
+        layers = [((n_inputs if layer == 0 else width) + width, 4 * width) for layer in range(self.n_layers)]
+        return (*layers, (width, n_outputs))
 
     @property
     def macs(self) -> int:

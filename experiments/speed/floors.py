@@ -34,10 +34,12 @@ def measure(*, threads: Iterable[int], n_repeats: int, sample_s: float, fast: bo
             before = torch.get_float32_matmul_precision()
             torch.set_float32_matmul_precision(PRECISIONS[quantity])
             for shape, gflops in _products(device, n_threads, n_repeats, sample_s, fast):
-                yield _said(place, quantity, "x".join(map(str, shape)), gflops, "GFLOP/s")
+                yield _result_row(place, quantity, "x".join(map(str, shape)), gflops, "GFLOP/s")
             torch.set_float32_matmul_precision(before)
         for size in (CACHED_COPY_BYTES, COPY_BYTES):
-            yield _said(place, "copy", f"{size} bytes", _copy(device, n_threads, n_repeats, sample_s, size), "GB/s")
+            yield _result_row(
+                place, "copy", f"{size} bytes", _copy(device, n_threads, n_repeats, sample_s, size), "GB/s"
+            )
     place = {"device": "cpu", "threads": 1, "n_repeats": n_repeats}
     weights = sorted({case.weight_bytes for case, _ in cases(fast=fast)})
     for size in (*READ_SIZES, *weights):
@@ -45,10 +47,10 @@ def measure(*, threads: Iterable[int], n_repeats: int, sample_s: float, fast: bo
         if rate is None:
             print("floors: reading from cache is left out, numba is not there", flush=True)
             return
-        yield _said(place, "cached read", f"{size} bytes", rate, "GB/s")
+        yield _result_row(place, "cached read", f"{size} bytes", rate, "GB/s")
 
 
-def _said(place: Row, quantity: str, what: str, value: float, unit: str) -> Row:
+def _result_row(place: Row, quantity: str, what: str, value: float, unit: str) -> Row:
     print(f"floors: {quantity} {what}, {place['device']}, {place['threads']} thread(s): {value:.4g} {unit}", flush=True)
     return {**place, "quantity": quantity, "what": what, "value": float(f"{value:.5g}"), "unit": unit}
 

@@ -39,7 +39,7 @@ def measure(*, n_repeats: int, sample_s: float, fast: bool, only: Iterable[str] 
     quick = {name: call for name, call in _chemistry(fast=fast).items() if name[0] == "tblite"}
     slow = {name: call for name, call in _chemistry(fast=fast).items() if name[0] == "PySCF"}
     yield from _in_turns(_force_calls(quick, sample_s), "semi-empirical", n_repeats, "call")
-    # A call takes up to seconds: fewer of them say enough.
+    # A call takes up to seconds, so a few of them suffice.
     yield from _in_turns(_force_calls(slow, sample_s), "ab initio", min(n_repeats, 5), "call")
 
 

@@ -14,7 +14,7 @@ PACKAGES = ("torch", "numpy", "numba", "triton", "ase", "tblite", "pyscf")
 
 
 def machine() -> dict[str, str | int | None]:
-    """Plain values that say what machine and which software gave a number."""
+    """The machine and the software of a measurement, as plain values."""
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     return {
         "cpu": _cpu_model(),
@@ -70,7 +70,7 @@ def _caches() -> str:
 
 
 def l2_bytes() -> int:
-    """Size of the L2 cache of one core, bytes; 1 MiB where the machine does not say."""
+    """Size of the L2 cache of one core, bytes; 1 MiB where it cannot be read."""
     for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
         if (index / "level").read_text(encoding="utf-8").strip() == "2":
             size = (index / "size").read_text(encoding="utf-8").strip()

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-# Before any library starts its threads: what is not told otherwise works with one. PyTorch is told per measurement.
+# Set before any library starts its threads: each uses one by default. PyTorch's number is set for each measurement.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 

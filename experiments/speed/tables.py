@@ -20,7 +20,7 @@ FREQUENCY = 0.01
 def all_tables(folder: Path) -> list[str]:
     """Every table whose part was measured, each below a heading and a line on the machine."""
     lines: list[str] = []
-    said = ""
+    previous = ""
     machines = read_machines(folder)
     sections = {
         "engines": ("Engines: microseconds per MD step of the batch", engine_table),
@@ -37,9 +37,9 @@ def all_tables(folder: Path) -> list[str]:
             settings = machines.get(part, {})
             machine = spoken(settings)
             lines += ["", f"### {heading}", ""]
-            lines += [f"{machine}; code {settings.get('code')}.", ""] if machine != said else []
+            lines += [f"{machine}; code {settings.get('code')}.", ""] if machine != previous else []
             lines += [settings.get("settings", ""), ""]
-            said = machine
+            previous = machine
             lines += ["| " + " | ".join(row) + " |" for row in (headings, ["---"] * len(headings), *cells)]
     return [*lines, ""]
 

@@ -60,7 +60,7 @@ class GridSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> list[Outcome]:
-        """Run what is not finished; the exit code says whether everything is."""
+        """Run the jobs that are not finished; the exit code is 0 only if every job is finished afterwards."""
         with one_line_errors():
             try:
                 self._check()
@@ -198,7 +198,7 @@ def swept_values(override: Override) -> list[str]:
 
 
 def reason(error: BaseException) -> str:
-    """Why a job failed, in one line; an error of ours speaks for itself."""
+    """Why a job failed, in one line; the type of the error is left out for an error of mlmd."""
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     if isinstance(error, MlmdError):
         return line

@@ -59,11 +59,11 @@ class ProcessLauncher(Launcher):
         self._stopping = True
         self._starter.shutdown()
         running = list(self._running)
-        # A terminal has told them already; another process has not. What a shell sends to the background is deaf to
-        # SIGINT, and so are its children.
-        deaf = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        # Ctrl-C in a terminal reaches the jobs as well, a signal of another process does not. A shell makes its
+        # background commands ignore SIGINT, and their children ignore it too.
+        ignores_interrupts = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
         for process in running:
-            process.send_signal(signal.SIGTERM if deaf else signal.SIGINT)
+            process.send_signal(signal.SIGTERM if ignores_interrupts else signal.SIGINT)
         deadline = time.monotonic() + _PATIENCE_S
         try:
             for process in running:
@@ -110,7 +110,7 @@ class ProcessLauncher(Launcher):
 
 
 def _last_words(console: Path, began_at: int, code: int) -> str:
-    """The line that says why a process failed."""
+    """The cause of a failure, in one line: mlmd's error message, else the last line of the output."""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     with console.open("rb") as file:

@@ -51,8 +51,8 @@ def _as_injection(given: Injection | InjectionSchedule | float) -> Injection:
 def _required_zero(energy_zero_eV: float | None) -> float:
     if energy_zero_eV is None:
         raise ConfigError(
-            "the energy anchor counts potential energies from the minimum: give energy_zero_eV, what the calculator "
-            "says of the relaxed molecule"
+            "the energy anchor counts potential energies from the minimum: set energy_zero_eV to the potential energy "
+            "of the relaxed molecule"
         )
     return energy_zero_eV
 

@@ -63,7 +63,7 @@ def _declared(target: str) -> dict[str, Any]:
         found = get_object(target)
         annotated = found.__init__ if inspect.isclass(found) else found
         hints = get_type_hints(annotated)
-    except Exception:  # making it says what is wrong
+    except Exception:  # building the object raises an error with the cause
         return {}
     return {name: hint for name, hint in hints.items() if name != "return"}
 

@@ -137,7 +137,7 @@ def _belongs(entry: Entry, command: str) -> str:
 
 def of_unknown_choice(group: str, name: str, choices: Collection[str]) -> str:
     """The error message for a choice that a group does not have."""
-    words = f"{group}={name}: there is no such {group}: {nearest(name, choices)}"
+    words = f"{group}={name}: there is no such choice of {group}: {nearest(name, choices)}"
     interval = re.fullmatch(r"every_(\d+)(_anchored)?", name)
     if group == "injection" and interval and int(interval[1]) > 0:
         frequency = float(f"{1 / int(interval[1]):.6g}")

@@ -102,7 +102,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def one_line(text: str) -> str:
-    r"""A message as one line; of a long one the middle is left out, since the end tells what to do.
+    r"""A message as one line; of a long one the middle is left out, since the end holds the cure.
 
     >>> len(one_line("error: " + 400 * "x")), one_line("two\nlines")
     (300, 'two lines')

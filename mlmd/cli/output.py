@@ -40,7 +40,7 @@ class _Unbreakable:
         try:
             yield
         except BrokenPipeError:
-            # The buffer keeps the text that nobody read, and would be written once more at the end.
+            # The buffer keeps the text that was not read, and Python would write it once more at exit.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)

@@ -32,7 +32,7 @@ def _make_tracker(component: Component, run: TrackedRun) -> Tracker:
     try:
         kind = get_object(component.target)
     except Exception:
-        kind = None  # building it says what is wrong
+        kind = None  # building it raises an error with the cause
     try:
         if isinstance(kind, type) and issubclass(kind, Tracker):
             tracker: Tracker = build(component, Tracker, run=run)
@@ -45,7 +45,7 @@ def _make_tracker(component: Component, run: TrackedRun) -> Tracker:
 
 
 def _of_the_run(kind: Any, component: Component, run: TrackedRun) -> dict[str, Any]:
-    """Where a logger writes and what the run is called there, if it asks and the configuration does not say."""
+    """Folder and run name for a logger that has these arguments, unless the configuration sets them."""
     if not (isinstance(kind, type) and issubclass(kind, Logger)):
         return {}
     known = {"save_dir": str(run.folder), "run_name": "-".join(run.folder.resolve().parts[-3:])}

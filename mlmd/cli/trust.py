@@ -1,8 +1,8 @@
-"""Restricts which code a file may name: a stranger's file cannot decide what runs.
+"""Restricts which code a file may name, so that a stranger's file cannot decide what runs.
 
 A checkpoint or a run's folder names the classes of its run. They are instantiated only if the shipped
 configuration, or a configuration folder of the command line, names them for the same purpose, or if the command line
-says ``trust=<name>``. What is typed on the command line itself is free.
+has ``trust=<name>``. Names that are typed on the command line itself are not restricted.
 """
 
 import functools

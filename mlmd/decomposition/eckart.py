@@ -1,7 +1,7 @@
 """The Eckart frame of a bent molecule: the rotation that brings its reference nearest.
 
-C. Eckart, Phys. Rev. 47, 552 (1935): sum m_i R0_i × b_i = 0. With G = A^T C = sum m_i b_i R0_i^T this says that G is
-symmetric, and the torque of a field s × R0_i about the b_i is K s with K = tr(G) 1 - G.
+C. Eckart, Phys. Rev. 47, 552 (1935): sum m_i R0_i × b_i = 0. With G = A^T C = sum m_i b_i R0_i^T the condition is that
+G is symmetric, and the torque of a field s × R0_i about the b_i is K s with K = tr(G) 1 - G.
 """
 
 import torch

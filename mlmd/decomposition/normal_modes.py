@@ -1,10 +1,11 @@
 """Normal-mode components (variant D) of more than two atoms: only the vibration is predicted.
 
-The vibration is told in normal coordinates Q_k = sum sqrt(m_i) L_ki . (b_i - R0_i), with b_i the positions in the frame
-that follows the molecule. Read are their mean rates over the step, (Q_k(r_n) - Q_k(r_{n-1})) / dt, and the rotation;
-said are the components p_k = sum sqrt(m_i) L_ki . A^T u_i of a kick. The frame turns with the positions by rotations of
-the reference, which L_k is orthogonal to, so a Hamiltonian kick has p_k = -dt dV/dQ_k exactly: a molecule that is
-harmonic in Q obeys p_n = p_{n-1} - dt^2 lambda rate even while it turns.
+The vibration is described by the normal coordinates Q_k = sum sqrt(m_i) L_ki . (b_i - R0_i), with b_i the positions in
+the frame that follows the molecule. The model inputs are their mean rates over the step,
+(Q_k(r_n) - Q_k(r_{n-1})) / dt, and the rotation; the outputs are the components p_k = sum sqrt(m_i) L_ki . A^T u_i of a
+kick. The frame turns with the positions by rotations of the reference, to which L_k is orthogonal, so a Hamiltonian
+kick has p_k = -dt dV/dQ_k exactly: a molecule that is harmonic in Q obeys p_n = p_{n-1} - dt^2 lambda rate even while
+it turns.
 """
 
 import torch

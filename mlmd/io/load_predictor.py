@@ -53,7 +53,7 @@ def load_predictor_and_config(path: str | Path) -> tuple[VelocityPredictor, dict
         raise DataError(f"{path}: the checkpoint does not hold what an mlmd checkpoint holds ({error})") from error
     except RuntimeError as error:
         raise DataError(
-            f"{path}: the checkpoint's weights are not those of the {predictor.spec.variant} that it says it is; "
+            f"{path}: the checkpoint's weights do not fit {predictor.spec.variant}, the model that it names; "
             "copy it again or train anew"
         ) from error
     return predictor.eval(), config

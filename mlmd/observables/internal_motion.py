@@ -163,7 +163,7 @@ class MoleculeMotion(InternalMotion):
 
 
 def internal_motion_of(system: System) -> InternalMotion:
-    """What is watched of a system.
+    """The internal motion that is observed of a system.
 
     Raises:
         ConfigError: more than two atoms without normal modes.
@@ -172,7 +172,7 @@ def internal_motion_of(system: System) -> InternalMotion:
         return DiatomicMotion()
     if system.modes is None:
         raise ConfigError(
-            f"system {system.name} has {system.n_atoms} atoms and no normal modes, so its lines cannot be told; "
+            f"system {system.name} has {system.n_atoms} atoms and no normal modes, so its lines are unknown; "
             "make it with system=molecule"
         )
     return MoleculeMotion(system.symbols, system.masses_u, system.equilibrium_A, system.modes)

@@ -175,7 +175,7 @@ def _agreed(path: str, key: str, of_info: int | None, of_atoms: Array | None) ->
     if total is None or (of_info is not None and abs(total - of_info) < WHOLE):
         return of_info
     if of_info is not None or abs(total - round(total)) > WHOLE:
-        other = "which is not whole" if of_info is None else f"but its {key} says {of_info}"
+        other = "which is not whole" if of_info is None else f"but its {key} is {of_info}"
         what = "initial charges" if key == "charge" else "magnetic moments"
         raise DataError(f"{path}: the {what} of its atoms sum to {total:.4g}, {other}; correct one of them")
     return round(total)

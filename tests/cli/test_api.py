@@ -47,7 +47,7 @@ def test_a_folder_may_have_any_name(trained, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (("model=DuR",), "model=DuR: there is no such model: did you mean"),
+        (("model=DuR",), "model=DuR: there is no such choice of model: did you mean"),
         (("trainer.max_epoch=3",), "trainer.max_epoch: there is no such key: did you mean 'trainer.max_epochs'"),
         (("trainer.max_epochs=0",), "trainer.max_epochs = 0 must be at least 1"),
         (("seed=1,2",), "seed=1,2 gives several values: add --multirun"),

@@ -100,7 +100,7 @@ DAMAGES = {
     come_from_the_future: "its format version 99 is newer than the 2 that this mlmd reads; update mlmd",
     lose_the_specification: "does not hold what an mlmd checkpoint holds",
     lose_the_configuration: "does not hold what an mlmd checkpoint holds ('system')",
-    claim_another_variant: "weights are not those of the DuR1 that it says it is",
+    claim_another_variant: "weights do not fit DuR1, the model that it names",
     claim_an_unknown_variant: "model.target = 'force' is unknown",
 }
 

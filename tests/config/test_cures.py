@@ -26,7 +26,7 @@ TRAIN = {
     "optimizer.warmup=0.1": "optimizer.warmup belongs to optimizer=soap: add optimizer=soap",
     "warmup=0.1": "warmup: there is no such key: did you mean 'memory.warmup'?",
     "patience=3": "patience: there is no such key; callbacks.early_stopping.patience belongs to callbacks=early_stop",
-    "system=HCL": "system=HCL: there is no such system: did you mean 'HCl'",
+    "system=HCL": "system=HCL: there is no such choice of system: did you mean 'HCl'",
     "seed=1,2": "seed=1,2 gives several values: add --multirun",
     "resume=true": "resume = True must be the folder of an interrupted run",
     "help": "help: settings are written KEY=VALUE",

@@ -8,11 +8,12 @@ from mlmd.cli.overrides import check_overrides
 from mlmd.errors import ConfigError, DataError
 
 UNKNOWN = [
-    ("train", ["system=HCL"], r"system=HCL: there is no such system: did you mean 'HCl'"),
+    ("train", ["system=HCL"], r"system=HCL: there is no such choice of system: did you mean 'HCl'"),
     ("train", ["system=no"], r"system=no: .*'NO'"),
-    ("train", ["system=null"], r"system=null: there is no such system"),
-    ("train", ["model=DuR9"], r"model=DuR9: there is no such model: did you mean 'DuR0'"),
-    ("train", ["experiment=slow"], r"experiment=slow: there is no such experiment: .*'fast'"),
+    ("train", ["system=null"], r"system=null: there is no such choice of system"),
+    ("train", ["model=DuR9"], r"model=DuR9: there is no such choice of model: did you mean 'DuR0'"),
+    ("train", ["experiment=slow"], r"experiment=slow: there is no such choice of experiment: .*'fast'"),
+    ("train", ["callbacks=stopping"], r"callbacks=stopping: there is no such choice of callbacks: .*'early_stopping'"),
     ("train", ["modle=DuR0"], r"modle: there is no such key: did you mean 'model'"),
     ("train", ["model.hiden_size=3"], r"model\.hiden_size: there is no such key: did you mean 'model\.hidden_size'"),
     ("train", ["regime=thermal", "regime.temprature_K=9"], r"regime\.temprature_K: .*'regime\.temperature_K'"),
@@ -21,7 +22,7 @@ UNKNOWN = [
     ("train", ["hydra.run.dri=x"], r"hydra\.run\.dri: there is no such key: did you mean 'hydra\.run\.dir'"),
     ("train", ["+foo=1"], r"foo: there is no such key: known: 'callbacks', 'data', .*'trainer'"),
     ("train", ["~hamiltonian"], r"hamiltonian was removed from the configuration, but is needed"),
-    ("train", ["system=HCl,HCL"], r"system=HCL: there is no such system"),
+    ("train", ["system=HCl,HCL"], r"system=HCL: there is no such choice of system"),
     ("simulate", ["injection=every_10"], r"injection=every_10: .*did you mean 'every_100'"),
     ("simulate", ["n_step=5"], r"n_step: there is no such key: did you mean 'n_steps'"),
 ]

@@ -98,9 +98,9 @@ def test_a_sweep_takes_my_choices(mine):
     ("arguments", "message"),
     [
         (["--config-dir", "nowhere"], "--config-dir nowhere: there is no such folder"),
-        (["--config-dir=conf", "model=smal"], "model=smal: there is no such model: did you mean 'small'?"),
+        (["--config-dir=conf", "model=smal"], "model=smal: there is no such choice of model: did you mean 'small'?"),
         (["--config-dir=conf", "model=small", "model.hiden_size=3"], "model.hiden_size: there is no such key"),
-        (["model=small"], "model=small: there is no such model"),
+        (["model=small"], "model=small: there is no such choice of model"),
     ],
 )
 def test_what_is_wrong_with_my_folder_is_one_line(mine, arguments, message):

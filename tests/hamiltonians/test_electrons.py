@@ -93,11 +93,11 @@ def test_a_difference_to_the_file_is_refused(tmp_path, make, given, words):
 @pytest.mark.parametrize(
     ("info", "words"),
     [
-        ({"charge": -1, "initial_charges": [0, 0]}, "initial charges of its atoms sum to 0, but its charge says -1"),
+        ({"charge": -1, "initial_charges": [0, 0]}, "initial charges of its atoms sum to 0, but its charge is -1"),
         ({"initial_charges": [0.2, 0.1]}, r"initial charges of its atoms sum to 0\.3, which is not whole"),
         ({"charge": 0.5}, r"charge = 0\.5 must be a whole number"),
         ({"spin": 0}, r"spin = 0 must be the multiplicity 2S \+ 1"),
-        ({"spin": 3, "initial_magmoms": [1, 0]}, "magnetic moments of its atoms sum to 1, but its spin says 2"),
+        ({"spin": 3, "initial_magmoms": [1, 0]}, "magnetic moments of its atoms sum to 1, but its spin is 2"),
     ],
 )
 def test_a_file_that_contradicts_itself_is_refused(tmp_path, info, words):

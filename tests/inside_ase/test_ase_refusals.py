@@ -101,7 +101,7 @@ def test_a_frequency_out_of_range(atoms, exact):
 
 
 def test_an_anchor_without_its_zero(atoms, exact):
-    with refused(ConfigError, "give energy_zero_eV"):
+    with refused(ConfigError, "set energy_zero_eV"):
         MLMD(atoms, 0.5 * units.fs, exact, injection=Injection(Periodic(0.1), EnergyAnchor()))
 
 

@@ -31,7 +31,8 @@ def test_composing_imports_nothing_heavy(script, arguments, tmp_path):
 
 def test_bad_input_ends_a_process_with_one_line(finished):
     out, err = finished("train", "system=HCL", code=2)
-    assert (out, err) == ("", "error: system=HCL: there is no such system: did you mean 'HCl' or 'KCl' or 'ICl'?\n")
+    words = "there is no such choice of system: did you mean 'HCl' or 'KCl' or 'ICl'?"
+    assert (out, err) == ("", f"error: system=HCL: {words}\n")
 
 
 def test_a_disk_that_fills_while_training(finished, tmp_path):

@@ -149,9 +149,9 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
 def _errors(row: dict[str, Any], schedule: str) -> str:
     """Median / worst energy error, and how many of 32 replicas diverged."""
     sizes = (row[f"{schedule}/energy_error_{which}"] for which in ("median", "worst"))
-    said = " / ".join("inf" if size is None else f"{size:.1e}" for size in sizes)
+    errors = " / ".join("inf" if size is None else f"{size:.1e}" for size in sizes)
     diverged = int(row[f"{schedule}/diverged_replicas"])
-    return f"{said}, {diverged} diverged" if diverged else said
+    return f"{errors}, {diverged} diverged" if diverged else errors
 
 
 def _draw() -> None:
