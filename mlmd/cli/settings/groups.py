@@ -43,7 +43,7 @@ class LoggerSettings(Settings):
 class RunSettings(Settings):
     """What every run has."""
 
-    seed: int = Field(ge=0, le=MAX_SEED, description="decides initial states, weights and batches")
+    seed: int = Field(ge=0, le=MAX_SEED, description="seed of initial states, weights and batches")
     threads: int = Field(ge=1, description="CPU threads of PyTorch; small LSTMs run fastest with one")
     figures: bool = Field(description="draw figures as PNG files; report.html and curves.json are written either way")
     resume: str | None = Field(
@@ -53,7 +53,7 @@ class RunSettings(Settings):
         default=None,
         description="classes and calculators that a checkpoint or resumed folder may name beside mlmd's",
     )
-    engine: Component = Field(description="what advances the steps between two injections")
+    engine: Component = Field(description="program that advances the steps between two injections")
     logger: LoggerSettings = Field(description="experiment trackers; the csv log is always written")
     digest: str | None = Field(default=None, description="digest of the configuration, by which a sweep finds a run")
     format_version: int | None = Field(default=None, description="version of the stored configuration")
@@ -65,7 +65,7 @@ class MemorySettings(Settings):
     kind: str = Field(description="carried: the LSTM state is carried from step to step; window: the last steps alone")
     length: int | None = Field(description="steps that a window holds, with memory=window", json_schema_extra=STEPS)
     warmup: int | None = Field(
-        description="steps before a carried state counts, with memory=carried", json_schema_extra=STEPS
+        description="steps whose outputs are not used, with memory=carried", json_schema_extra=STEPS
     )
 
 
@@ -96,7 +96,7 @@ class LearningSettings(Settings):
     """A training: what is trained, and how."""
 
     model: Component = Field(description="the predictor: components, target and network")
-    memory: MemorySettings = Field(description="how the predictor remembers the steps before")
+    memory: MemorySettings = Field(description="memory of the predictor for earlier steps")
     loss: Component = Field(description="the training objective")
     optimizer: Component = Field(description="optimizer and learning rate")
     trainer: TrainerSettings = Field(description="arguments of lightning.Trainer")

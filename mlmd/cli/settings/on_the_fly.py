@@ -31,10 +31,10 @@ class OnTheFlySettings(PropagationSettings, LearningSettings):
     regime: Component = Field(description="how initial states are drawn")
     data: BatchSettings = Field(description="training data")
     on_the_fly: Component = Field(description="lengths in MD steps, and the tolerances at injections")
-    n_steps: int = Field(ge=2, description="steps in all, those before ML included", json_schema_extra=STEPS)
+    n_steps: int = Field(ge=2, description="total number of steps, including those before ML", json_schema_extra=STEPS)
     judge_frames: int = Field(
         ge=1,
-        description="frames of the last ten periods whose energies judge the run; their force calls are not counted",
+        description="frames of the last ten periods whose energies are evaluated; their force calls are not counted",
         json_schema_extra=FRAMES,
     )
     reference_steps: int = Field(

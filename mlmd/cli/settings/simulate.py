@@ -22,7 +22,9 @@ class PropagationSettings(RunSettings):
     injection: Component = Field(description="when a kick is Hamiltonian, and whether the energy is corrected")
     injection_name: str | None = Field(default=None, description="name under which the injection is reported")
     n_steps: int = Field(
-        ge=1, description="steps in all, the Hamiltonian ones before ML takes over included", json_schema_extra=STEPS
+        ge=1,
+        description="total number of steps, including the Hamiltonian ones before ML takes over",
+        json_schema_extra=STEPS,
     )
     n_replicas: int = Field(ge=1, description="replicas, each with its own initial state")
     every: int = Field(ge=1, description="steps from one stored frame to the next", json_schema_extra=STEPS)
@@ -34,9 +36,7 @@ class SimulateSettings(PropagationSettings):
     """Everything that a simulation with a trained predictor is configured by."""
 
     checkpoint: str = Field(description="checkpoint file, or folder of a training run (its best checkpoint)")
-    system: Component | None = Field(
-        default=None, description="what is simulated; null is what the predictor was trained with"
-    )
+    system: Component | None = Field(default=None, description="what is simulated; null is the system of the training")
     hamiltonian: Component | None = Field(
         default=None, description="where true forces come from; null is that of the training"
     )
@@ -48,7 +48,7 @@ class SimulateSettings(PropagationSettings):
     )
     energy_every: int = Field(
         ge=1,
-        description="judged frames from one potential energy to the next; more than 1 where forces are expensive",
+        description="evaluated frames from one computed potential energy to the next; more than 1 if forces are costly",
         json_schema_extra=FRAMES,
     )
     chunk_steps: int | None = Field(
@@ -56,7 +56,7 @@ class SimulateSettings(PropagationSettings):
         description="steps between two saves, which bound what a killed run loses; null saves every ten seconds",
         json_schema_extra=STEPS,
     )
-    xyz: bool = Field(description="write extended XYZ beside HDF5, one file a replica")
+    xyz: bool = Field(description="also write extended XYZ, one file per replica")
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any]) -> Self:

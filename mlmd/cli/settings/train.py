@@ -31,7 +31,7 @@ class RolloutSettings(Settings):
     )
     energy_every: int = Field(
         ge=1,
-        description="judged frames from one potential energy to the next; more than 1 where forces are expensive",
+        description="evaluated frames from one computed potential energy to the next; more than 1 if forces are costly",
         json_schema_extra=FRAMES,
     )
 
@@ -43,5 +43,5 @@ class TrainSettings(RunSettings, LearningSettings):
     hamiltonian: Component = Field(description="where true forces come from")
     regime: Component = Field(description="how initial states are drawn")
     data: DataSettings = Field(description="training data")
-    rollout: RolloutSettings = Field(description="rollouts that judge the predictor")
+    rollout: RolloutSettings = Field(description="rollouts that evaluate the predictor")
     retraining: Component = Field(description="rounds of fine-tuning on states that the predictor's rollouts visit")
