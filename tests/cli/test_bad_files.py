@@ -154,7 +154,7 @@ def test_a_folder_without_what_resuming_needs(name, content, words, trained, cli
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit_of_the_weights])
-def test_a_damaged_cache_is_told_and_made_again(damage, trained, tmp_path, caplog, no_figures):
+def test_a_damaged_cache_is_reported_and_made_again(damage, trained, tmp_path, caplog, no_figures):
     # The later data.cache counts.
     small = (*TO_LEARN, "data.batches.batches_per_epoch=2", f"data.cache={tmp_path}/cache")
     first = train(tmp_path / "first", *small)

@@ -159,21 +159,21 @@ def assert_refused(ended, words: str, folder) -> None:
 
 
 @pytest.mark.parametrize(("overrides", "words"), BAD_TRAINING.values(), ids=list(BAD_TRAINING))
-def test_training(overrides, words, cli, tmp_path):
+def test_a_bad_value_for_a_training_is_refused(overrides, words, cli, tmp_path):
     (tmp_path / "file").touch()
     overrides = overrides if overrides[0].startswith("resume") else [*FAST, *TO_LEARN, *overrides]
     assert_refused(cli("train", *overrides), words, tmp_path)
 
 
 @pytest.mark.parametrize(("overrides", "words"), BAD_SIMULATION.values(), ids=list(BAD_SIMULATION))
-def test_simulation(overrides, words, trained, cli, tmp_path):
+def test_a_bad_value_for_a_simulation_is_refused(overrides, words, trained, cli, tmp_path):
     checkpoint = [] if overrides[0].startswith("checkpoint") else [f"checkpoint={trained}"]
     assert_refused(cli("simulate", *checkpoint, *SHORT, *overrides), words, tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 @pytest.mark.parametrize(("script", "override"), [("train", "trainer=gpu"), ("simulate", "device=cuda")])
-def test_cuda_that_is_absent(script, override, trained, cli, tmp_path):
+def test_a_missing_cuda_is_refused(script, override, trained, cli, tmp_path):
     arguments = FAST if script == "train" else (f"checkpoint={trained}", *SHORT)
     words = "CUDA was asked for, but this machine has no usable CUDA device; use trainer=cpu (device=cpu)"
     assert_refused(cli(script, *arguments, override), words, tmp_path)

@@ -65,7 +65,7 @@ def test_a_key_of_some_choices_is_named_with_them():
     assert "with regime=thermal" in help_of("train")
 
 
-def test_units_ranges_and_choices_are_said():
+def test_units_ranges_and_choices_are_listed():
     assert (entry("train", "rollout.n_steps").unit, entry("train", "rollout.n_steps").bounds) == (
         "MD steps",
         "at least 2",

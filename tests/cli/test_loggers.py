@@ -101,7 +101,7 @@ class Run:
         return RunWords("HCl", "DuR0", "DuR0", "thermal", "morse", "300 K", seed=1)
 
 
-def test_a_logger_is_told_the_configuration_the_metrics_and_the_end():
+def test_a_logger_receives_the_configuration_the_metrics_and_the_end():
     logger = Told()
     with LoggerTracker(logger, Run()) as tracker:
         tracker.finish(None, {"a": 1.0, "b": math.nan}, None)

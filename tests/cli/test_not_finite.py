@@ -8,7 +8,7 @@ import torch
 from cli.running import FAST, SHORT, TO_LEARN
 
 
-def test_a_loss_that_is_not_finite_ends_the_training_and_says_when(cli, tmp_path):
+def test_a_loss_that_is_not_finite_ends_the_training_and_the_error_names_the_epoch(cli, tmp_path):
     ended = cli("train", *FAST, *TO_LEARN, "optimizer.learning_rate=1e30", "hydra.run.dir=run")
     assert ended.code == 2
     assert ended.err.startswith("error: the training loss is no finite number from batch ")

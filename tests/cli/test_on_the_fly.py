@@ -74,7 +74,7 @@ def test_it_activates_and_its_numbers_add_up(learned):
     assert costs["speed_up"] < costs["speed_up_ceiling"]
 
 
-def test_what_it_leaves(learned):
+def test_the_files_of_a_run_hold_its_steps_and_costs(learned):
     trajectory, metadata = read_trajectory(learned / "trajectory.h5")
     assert torch.equal(trajectory.steps, torch.arange(1000))
     assert metadata["symbols"] == ["H", "Cl"]
@@ -185,7 +185,7 @@ def test_a_run_that_is_complete_is_not_resumed(learned):
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "words"),
     [
         ("start_step=40", "start_step=40: mode=on_the_fly decides this by itself; remove it"),
         ("checkpoint=somewhere", "checkpoint=somewhere: mode=on_the_fly decides this by itself"),
@@ -197,10 +197,10 @@ def test_a_run_that_is_complete_is_not_resumed(learned):
         ("injection=never", "on-the-fly learning watches its injections"),
     ],
 )
-def test_bad_input(override, said, tmp_path):
+def test_bad_input_is_refused(override, words, tmp_path):
     with pytest.raises(ConfigError) as refused:
         learn(tmp_path / "run", override)
-    assert said in str(refused.value)
+    assert words in str(refused.value)
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 

@@ -47,7 +47,7 @@ def test_a_training_run_is_not_resumed_as_a_simulation(finished, cli):
     assert (ended.code, ended.err) == (2, words)
 
 
-def test_training_says_how_to_go_on_after_ctrl_c(trained, cli, tmp_path, interrupted_after, no_figures):
+def test_training_prints_how_to_resume_after_ctrl_c(trained, cli, tmp_path, interrupted_after, no_figures):
     interrupted_after(PredictorModule, "training_step", 30)  # in the second epoch
     ended = cli("train", *FAST, *TO_LEARN, "hydra.run.dir=run")
     assert ended.code == 130
@@ -68,7 +68,7 @@ def test_a_training_with_soap_goes_on_as_if_nothing_had_happened(cli, tmp_path, 
     assert_same_weights(tmp_path / "run" / "last.ckpt", tmp_path / "whole" / "last.ckpt")
 
 
-def test_a_simulation_says_how_to_go_on_after_ctrl_c(trained, cli, tmp_path, interrupted_after, no_figures):
+def test_a_simulation_prints_how_to_resume_after_ctrl_c(trained, cli, tmp_path, interrupted_after, no_figures):
     simulate(tmp_path / "whole", trained, *SHORT)
     interrupted_after(Propagator, "advance", 2)
     ended = cli("simulate", f"checkpoint={trained}", *SHORT, "injection=every_100", "hydra.run.dir=run")

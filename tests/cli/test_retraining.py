@@ -43,7 +43,7 @@ def test_the_run_ends_with_the_checkpoint_of_its_last_stage(retrained):
         assert all(earlier[name].equal(later[name]) for name in first if ".scaling." in name), "scales stay"
 
 
-def test_its_metrics_tell_of_every_stage(retrained):
+def test_its_metrics_cover_every_stage(retrained):
     metrics = json.loads((retrained / "metrics.json").read_text())
     assert metrics["retraining/rounds"] == 2
     # A round: 8 rollouts of 70 steps and 2 that validate, after 32 steps that fill the memory; 2 injections in each.

@@ -21,7 +21,7 @@ def simulated(trained, tmp_path_factory):
     return folder
 
 
-def test_everything_promised_is_there(simulated):
+def test_a_run_has_every_promised_file(simulated):
     files = {path.relative_to(simulated).as_posix() for path in simulated.rglob("*") if path.is_file()}
     assert files == {
         "config.yaml",
@@ -57,7 +57,7 @@ def test_metrics_are_those_of_its_schedule(simulated):
     assert set(metrics) >= {"cost/simulate_s", "cost/total_s", "cost/peak_memory_MB"}
 
 
-def test_what_is_validated_is_what_is_shipped(simulated, trained):
+def test_the_command_gives_the_frames_of_the_validated_propagator(simulated, trained):
     """The command gives the frames of the propagator that the rollout validation uses."""
     predictor, config = load_predictor_and_config(trained / "best.ckpt")
     parts = {name: Component.of(node, name) for name, node in config.items()}
@@ -129,7 +129,7 @@ def test_injections_run(injection, trained, tmp_path, no_figures):
         ("regime=thermal regime.temperature_K=200", "note: trained with regime thermal, now with other values"),
     ],
 )
-def test_departures_from_training_are_told(override, words, trained, tmp_path, capsys):
+def test_departures_from_training_are_reported(override, words, trained, tmp_path, capsys):
     simulate(tmp_path, trained, *SHORT, "judge=false", *override.split())
     assert words in capsys.readouterr().out.splitlines()
 

@@ -42,7 +42,7 @@ def test_the_run_is_offline_and_closed(tracked, logged):
     assert [record.exit.exit_code for record in of_kind(logged, "exit")] == [0]
 
 
-def test_the_configuration_is_resolved_and_says_where_it_comes_from(logged):
+def test_the_configuration_is_resolved_and_names_its_source(logged):
     config = {name: values[-1] for name, values in entries(logged, "run").items()}
     assert config["system"]["name"] == "HCl"
     assert config["model"]["components"] == "molecular"
@@ -106,7 +106,7 @@ def test_the_accuracy_table_has_a_row_of_the_run(tracked, logged):
     assert line["linear accuracy (%)"] == metrics["test/linear_velocity_accuracy_percent"]
 
 
-def test_the_best_checkpoint_is_an_artifact_that_says_what_it_is(tracked, logged):
+def test_the_best_checkpoint_is_an_artifact_with_its_description(tracked, logged):
     (model,) = artifacts(logged, "model")
     (entry,) = model.manifest.contents
     assert entry.path == "best.ckpt"
@@ -163,7 +163,7 @@ def test_simulations_are_not_tracked_unless_asked():
         ("thermal", ["regime.temperature_K=400"], "400 K"),
     ],
 )
-def test_every_regime_says_its_energy(group, options, words):
+def test_every_regime_names_its_energy(group, options, words):
     assert energy_target(compose("train", f"regime={group}", *options)["regime"]) == words
 
 

@@ -45,7 +45,7 @@ def metrics(trained):
     return json.loads((trained / "metrics.json").read_text())
 
 
-def test_everything_promised_is_there(trained):
+def test_a_run_has_every_promised_file(trained):
     files = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
     assert files == {
         "config.yaml",
@@ -86,7 +86,7 @@ def test_counts_are_those_of_the_schedules(metrics):
         assert metrics[f"rollout/{schedule}/diverged_replicas"] in range(5)
 
 
-def test_scores_hang_together(metrics):
+def test_scores_are_consistent(metrics):
     assert 99.0 < metrics["test/linear_velocity_accuracy_percent"] < metrics["test/velocity_accuracy_percent"] < 100.0
     for schedule in SCHEDULES:
         median, worst = (metrics[f"rollout/{schedule}/energy_error_{name}"] for name in ("median", "worst"))
@@ -105,7 +105,7 @@ def test_the_configuration_is_resolved_and_whole(trained):
     assert "${" not in (trained / "config.yaml").read_text()
 
 
-def test_the_provenance_says_how_to_repeat_it(trained):
+def test_the_provenance_is_enough_to_repeat_the_run(trained):
     stored = json.loads((trained / "provenance.json").read_text())
     assert stored["seed"] == 1
     assert all(override in stored["command"] for override in TO_LEARN)

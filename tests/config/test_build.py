@@ -45,7 +45,7 @@ def test_a_nested_node_without_target_is_refused_with_its_path():
     assert refusal(node, "rollout.injections.mine").startswith("rollout.injections.mine.schedule has no _target_")
 
 
-def test_an_unknown_target_is_answered_with_the_nearest():
+def test_the_error_for_an_unknown_target_offers_the_nearest():
     words = refusal(THERMAL | {"_target_": "mlmd.systems.ThermalRegimes"})
     assert words.startswith("regime: there is no mlmd.systems.ThermalRegimes: did you mean 'ThermalRegime'")
     assert refusal(THERMAL | {"_target_": "mlmd.nowhere.Thermal"}) == "regime: there is no mlmd.nowhere.Thermal"

@@ -207,7 +207,7 @@ def test_optimizers(name):
     assert isinstance(plan.optimizer(StackedLSTM(1, 1, hidden_size=2, n_layers=1)), torch.optim.Optimizer)
 
 
-def test_what_else_is_built():
+def test_the_other_components_are_built():
     values = compose("train")
     assert isinstance(made(values["data"]["trajectories"], "data.trajectories"), DataPlan)
     assert isinstance(made(values["data"]["batches"], "data.batches"), BatchPlan)

@@ -76,7 +76,7 @@ def test_every_three_choices_compose():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_file_speaks_of_its_own_group_alone(path):
+def test_a_file_sets_keys_of_its_own_group_only(path):
     text = path.read_text()
     assert "@package" not in text, "values would land in another group"
     for entry in OmegaConf.to_container(OmegaConf.load(path)).get("defaults", []):

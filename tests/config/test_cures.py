@@ -52,12 +52,12 @@ def refusal(command: str, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(("argument", "words"), TRAIN.items())
-def test_in_train(argument, words):
+def test_a_mistake_in_train_has_its_cure(argument, words):
     assert words in refusal("train", argument)
 
 
 @pytest.mark.parametrize(("argument", "words"), SIMULATE.items())
-def test_in_simulate(argument, words):
+def test_a_mistake_in_simulate_has_its_cure(argument, words):
     assert words in refusal("simulate", argument)
 
 
@@ -80,7 +80,7 @@ def test_options_of_hydra_are_left_alone():
     check_options(["--cfg", "job", "-m", "--config-dir", "mine", "--info=all", "seed=-1"])
 
 
-def test_what_a_cure_names_exists():
+def test_every_key_that_a_cure_names_exists():
     names = {entry.name for command in ("train", "simulate") for entry in entries(command)}
     for cure in ALIASES.values():
         for word in cure.replace(",", " ").split():

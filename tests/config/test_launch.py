@@ -95,7 +95,7 @@ def test_a_simulation_is_filed_under_what_it_simulates(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "3", "{", "system: 3", "model: {components: round, target: x}"])
-def test_a_damaged_configuration_is_left_to_whoever_reads_the_checkpoint(content, tmp_path):
+def test_a_damaged_configuration_is_reported_when_the_checkpoint_is_read(content, tmp_path):
     (tmp_path / "config.yaml").write_text(content)
     assert checkpoint_label(str(tmp_path / "mine.ckpt")) == "mine"
 

@@ -50,7 +50,7 @@ def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
 
 
 @pytest.mark.parametrize(("script", "arguments", "words"), UNKNOWN, ids=lambda value: str(value)[:30])
-def test_what_does_not_exist_is_answered_with_the_nearest(script, arguments, words):
+def test_the_error_for_an_unknown_name_offers_the_nearest(script, arguments, words):
     with pytest.raises(ConfigError) as error:
         check_overrides(arguments, script)
     assert re.match(words, one_line(error))
@@ -67,7 +67,7 @@ def test_a_value_of_another_type_is_refused(argument, words):
     ("argument", "words"),
     [("model", "model: settings are written KEY=VALUE"), ("model=[1", "cannot read the command line")],
 )
-def test_what_cannot_be_parsed_is_one_line(argument, words):
+def test_an_override_that_cannot_be_parsed_is_one_line(argument, words):
     with pytest.raises(ConfigError, match=words) as error:
         check_overrides([argument], "train")
     one_line(error)
@@ -85,7 +85,7 @@ def test_what_cannot_be_parsed_is_one_line(argument, words):
         ["sweep=slurm", "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5", "seed=1,2"],
     ],
 )
-def test_what_is_sound_passes(arguments, tmp_path):
+def test_valid_overrides_pass(arguments, tmp_path):
     check_overrides(arguments, "train", multirun=True)
     assert not list(tmp_path.iterdir()), "a check leaves nothing behind"
 

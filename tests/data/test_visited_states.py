@@ -85,7 +85,7 @@ def test_with_full_correction_the_targets_are_the_hamiltonians_kicks(visit, pred
 
 
 @pytest.mark.parametrize("correction", [0.0, 0.3])
-def test_otherwise_the_error_of_the_last_kick_is_taken_over(visit, rollout, predictor, hcl_morse, correction):
+def test_without_full_correction_the_error_of_the_last_kick_is_kept(visit, rollout, predictor, hcl_morse, correction):
     run = rollout(predictor)
     frame = predictor.decomposition.frame(run.positions, run.velocities_before)
     taken = predictor.decomposition.project(frame, run.kicks)
@@ -123,7 +123,7 @@ def test_a_velocity_target_is_the_velocity_after_the_asked_kick(visit, predictor
     torch.testing.assert_close(targets, expected[:, plain.n_input_history :], rtol=1e-12, atol=0.0)
 
 
-def test_replicas_count_up_to_where_they_leave_physics(visit, rollout, explosive, hcl_morse):
+def test_steps_after_a_replica_leaves_the_domain_are_not_used(visit, rollout, explosive, hcl_morse):
     states, run = visit(explosive, n_replicas=8), rollout(explosive, n_replicas=8)
     energy = hcl_morse.hamiltonian.energy_and_forces(run.positions)[0]
     energy = energy + kinetic_energy(run.velocities, hcl_morse.masses())

@@ -37,7 +37,7 @@ def test_numbers_do_not_turn(molecule):
 
 
 @every_molecule
-def test_what_is_read_is_the_velocity_in_the_frame(molecule):
+def test_the_features_are_the_velocity_in_the_frame(molecule):
     """The two differ by what the frame turns in half a step."""
     positions, velocities = molecule.states(5)
     gaps = []
@@ -52,7 +52,7 @@ def test_what_is_read_is_the_velocity_in_the_frame(molecule):
 
 
 @pytest.mark.parametrize("name", ["H2O", "H2O2"])
-def test_what_is_read_has_the_momenta(name):
+def test_the_features_hold_the_momenta(name):
     molecule = MOLECULES[name]
     decomposition, (positions, velocities) = make(molecule), molecule.states(5)
     frame = decomposition.frame(positions, velocities)

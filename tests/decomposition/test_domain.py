@@ -48,13 +48,13 @@ def test_water_that_straightens_and_carbon_dioxide_that_folds_are_stopped():
         domain(CARBON_DIOXIDE).check_domain(folded[None], name="CO2", symbols=CARBON_DIOXIDE.symbols, step=9)
 
 
-def test_what_is_no_number_is_stopped():
+def test_positions_that_are_nan_are_stopped():
     states = torch.stack((water(104.5), water(math.nan)))
     with pytest.raises(PhysicsError, match="of replica 1 are nan A apart"):
         domain(WATER).check_domain(states, name="H2O", symbols=WATER.symbols, step=1)
 
 
-def test_replicas_that_have_left_are_told_apart_from_those_inside():
+def test_replicas_outside_are_distinguished_from_those_inside():
     states = torch.stack((water(104.5), water(180.0), water(140.0), water(math.nan)))
     assert domain(WATER).departed(states).tolist() == [False, True, False, True]
     assert LabCartesian(WATER.masses_u).departed(states) is None, "components in the lab hold everywhere"

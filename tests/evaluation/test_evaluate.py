@@ -101,7 +101,7 @@ def evaluate_from(hcl_morse):
 
 @pytest.mark.parametrize("lost", [{1: 350}, {0: 0, 4: 699}, {2: 3, 3: 400}, dict.fromkeys(range(5), 600)])
 @pytest.mark.parametrize("replicas_at_once", [2, 32])
-def test_what_diverged_counts_as_in_the_whole(runs, evaluate, hcl_morse, monkeypatch, lost, replicas_at_once):
+def test_diverged_replicas_count_as_in_the_whole(runs, evaluate, hcl_morse, monkeypatch, lost, replicas_at_once):
     monkeypatch.setattr(chunked_frames, "GROUP_REPLICAS", replicas_at_once)
     monkeypatch.setattr(chunked_frames, "CHUNK_BYTES", 100 * replicas_at_once * 144)
     rollout = Trajectory(runs[0].steps, runs[0].positions.clone(), runs[0].velocities.clone(), runs[0].kicks)

@@ -147,7 +147,7 @@ def test_frames_of_several_pieces_are_those_of_one(exact, hcl_harmonic, rotating
             assert torch.equal(getattr(run, field), getattr(frames[name], field)), (name, field)
 
 
-def test_progress_is_told_in_steps(exact, hcl_harmonic, rotating_states):
+def test_progress_is_reported_in_steps(exact, hcl_harmonic, rotating_states):
     told = []
     rollouts(
         exact,

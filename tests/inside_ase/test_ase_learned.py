@@ -59,7 +59,7 @@ def followed(dynamics, n_steps=N_STEPS):
 
 
 @pytest.mark.parametrize("name", INJECTIONS)
-def test_it_goes_where_the_propagator_goes(atoms, hcl_harmonic, wrong, make_dynamics, name):
+def test_it_gives_the_trajectory_of_the_propagator(atoms, hcl_harmonic, wrong, make_dynamics, name):
     states = read_state(atoms)
     dynamics = make_dynamics(wrong, injection=INJECTIONS[name](), energy_zero_eV=0.0)
     positions, velocities = followed(dynamics)
@@ -72,7 +72,7 @@ def test_it_goes_where_the_propagator_goes(atoms, hcl_harmonic, wrong, make_dyna
     assert (dynamics.n_force_calls > 0) == (name != "never")
 
 
-def test_the_compiled_engine_goes_the_same_way(atoms, hcl_harmonic, exact, make_dynamics):
+def test_the_compiled_engine_gives_the_same_trajectory(atoms, hcl_harmonic, exact, make_dynamics):
     states = read_state(atoms)
     positions, _ = followed(make_dynamics(exact, engine=AutoEngine()))
     _, run = propagated(hcl_harmonic, exact, Injection(Periodic(0.1)), states)
@@ -116,7 +116,7 @@ def test_ml_takes_over_at_the_start_step(atoms, exact, make_dynamics, start_step
     assert (dynamics.n_warmup_calls, dynamics.n_force_calls) == (start_step, sum(expected[start_step:]))
 
 
-def test_ml_starts_as_soon_as_it_can_unless_told(atoms, exact):
+def test_ml_starts_as_soon_as_it_can_by_default(atoms, exact):
     dynamics = MLMD(atoms, 0.5 * units.fs, exact, injection=0.0)
     dynamics.run(40)
     assert dynamics.n_warmup_calls == exact.n_history

@@ -10,7 +10,7 @@ from ase.md import MDLogger
 from ase.md.verlet import VelocityVerlet
 
 
-def test_observers_meet_every_step_that_is_theirs(atoms, exact, make_dynamics):
+def test_observers_are_called_at_every_step_of_their_interval(atoms, exact, make_dynamics):
     dynamics = make_dynamics(exact)
     seen = []
     dynamics.attach(lambda word: seen.append((word, dynamics.nsteps)), 10, "every tenth")

@@ -17,64 +17,64 @@ def refused(kind, words):
     return pytest.raises(kind, match=re.escape(words))
 
 
-def test_no_calculator(atoms, exact):
+def test_atoms_without_a_calculator_are_refused(atoms, exact):
     atoms.calc = None
     with refused(ConfigError, "set atoms.calc first"):
         MLMD(atoms, 0.5 * units.fs, exact)
 
 
-def test_constraints(atoms, exact):
+def test_constraints_are_refused(atoms, exact):
     atoms.set_constraint(FixAtoms([0]))
     with refused(ConfigError, "constraints (FixAtoms)"):
         MLMD(atoms, 0.5 * units.fs, exact)
 
 
-def test_periodic_atoms(atoms, exact):
+def test_periodic_atoms_are_refused(atoms, exact):
     atoms.pbc = [False, False, True]
     with refused(ConfigError, "the atoms are periodic"):
         MLMD(atoms, 0.5 * units.fs, exact)
 
 
-def test_filters(atoms, exact):
+def test_filters_are_refused(atoms, exact):
     with refused(ConfigError, "not FrechetCellFilter"):
         MLMD(FrechetCellFilter(atoms), 0.5 * units.fs, exact)
 
 
-def test_masses_that_are_none(atoms):
+def test_masses_that_are_not_positive_are_refused(atoms):
     atoms.set_masses([0.0, 35.0])
     with refused(ConfigError, "must all be positive"):
         MLMD(atoms, 0.5 * units.fs, None)
 
 
-def test_another_time_step(atoms, exact):
+def test_another_time_step_is_refused(atoms, exact):
     with refused(MismatchError, "timestep is 1 fs (in ASE's unit of time): use timestep=0.5 * ase.units.fs"):
         MLMD(atoms, 1.0 * units.fs, exact)
 
 
-def test_a_time_step_in_femtoseconds(atoms, exact):
+def test_a_time_step_in_femtoseconds_is_refused(atoms, exact):
     with refused(MismatchError, "timestep is 5.09"):
         MLMD(atoms, 0.5, exact)
 
 
 @pytest.mark.parametrize("timestep", [0.0, -1.0, float("nan")])
-def test_a_time_step_that_is_none(atoms, timestep):
+def test_a_time_step_that_is_not_positive_is_refused(atoms, timestep):
     with refused(ConfigError, "must be positive"):
         MLMD(atoms, timestep, None)
 
 
-def test_other_elements(exact):
+def test_other_elements_are_refused(exact):
     atoms = Atoms("HBr", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.4]], calculator=LennardJones())
     with refused(MismatchError, "the predictor has learned HCl (H, Cl), the atoms are H, Br"):
         MLMD(atoms, 0.5 * units.fs, exact)
 
 
-def test_more_atoms(exact):
+def test_more_atoms_are_refused(exact):
     atoms = Atoms("HClH", np.eye(3), calculator=LennardJones())
     with refused(MismatchError, "the atoms are H, Cl, H"):
         MLMD(atoms, 0.5 * units.fs, exact)
 
 
-def test_another_order(atoms, exact):
+def test_another_order_of_atoms_is_refused(atoms, exact):
     turned = atoms[[1, 0]]
     turned.calc = atoms.calc
     with refused(MismatchError, "in this order, the atoms are Cl, H: reorder them"):
@@ -90,22 +90,22 @@ def test_other_masses_and_the_cure(atoms, exact):
     MLMD(atoms, 0.5 * units.fs, exact)
 
 
-def test_ml_that_starts_too_early(atoms, exact):
+def test_an_early_start_of_ml_is_refused(atoms, exact):
     with refused(ConfigError, "start_step = 3 is too early"):
         MLMD(atoms, 0.5 * units.fs, exact, start_step=3)
 
 
-def test_a_frequency_out_of_range(atoms, exact):
+def test_a_frequency_out_of_range_is_refused(atoms, exact):
     with refused(ConfigError, "must lie in [0, 1]"):
         MLMD(atoms, 0.5 * units.fs, exact, injection=1.5)
 
 
-def test_an_anchor_without_its_zero(atoms, exact):
+def test_an_anchor_without_its_zero_of_energy_is_refused(atoms, exact):
     with refused(ConfigError, "set energy_zero_eV"):
         MLMD(atoms, 0.5 * units.fs, exact, injection=Injection(Periodic(0.1), EnergyAnchor()))
 
 
-def test_a_predictor_that_is_not_there(atoms, tmp_path):
+def test_a_missing_predictor_is_refused(atoms, tmp_path):
     for path in (tmp_path / "none.ckpt", str(tmp_path)):
         with pytest.raises(DataError):
             MLMD(atoms, 0.5 * units.fs, path)
@@ -113,13 +113,13 @@ def test_a_predictor_that_is_not_there(atoms, tmp_path):
             load_predictor(path)
 
 
-def test_an_argument_that_is_none_of_ours(atoms, exact):
+def test_an_unknown_argument_is_refused(atoms, exact):
     with pytest.raises(TypeError, match="frequency"):
         MLMD(atoms, 0.5 * units.fs, exact, frequency=0.1)
 
 
 @pytest.mark.parametrize("change", ["masses", "elements", "pbc"])
-def test_atoms_that_become_others_between_runs(atoms, exact, make_dynamics, change):
+def test_atoms_that_change_between_runs_are_refused(atoms, exact, make_dynamics, change):
     dynamics = make_dynamics(exact)
     dynamics.run(30)
     if change == "pbc":

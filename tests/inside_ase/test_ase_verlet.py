@@ -66,9 +66,7 @@ def test_with_an_injection_at_every_step_it_is_velocity_verlet(atoms, make_atoms
     assert ours.n_warmup_calls + ours.n_force_calls == N_STEPS + 1
 
 
-def test_what_an_injection_at_every_step_is_equal_to_is_not_what_learned_steps_do(
-    atoms, make_atoms, hcl_harmonic, wrong
-):
+def test_learned_steps_differ_from_an_injection_at_every_step(atoms, make_atoms, hcl_harmonic, wrong):
     ours = followed(MLMD(atoms, 0.5 * units.fs, wrong, injection=0.01))
     theirs = followed(VelocityVerlet(make_atoms(hcl_harmonic), 0.5 * units.fs))
     assert np.abs(ours - theirs).max() > 1e-6
@@ -122,7 +120,7 @@ def test_atoms_without_momenta_start_at_rest():
 
 @given(st.lists(st.floats(-1.0, 1.0), min_size=12, max_size=12))
 @settings(max_examples=25)
-def test_what_passes_the_door_comes_back(numbers):
+def test_conversion_to_ase_and_back_is_the_identity(numbers):
     positions, velocities = np.reshape(numbers[:6], (2, 3)), np.reshape(numbers[6:], (2, 3))
     atoms = Atoms("HCl")
     write_state(atoms, positions, velocities)

@@ -53,7 +53,7 @@ def test_one_process_ignores_the_variables_of_clusters(tmp_path, trained, variab
     assert (tmp_path / "run" / "csv" / "version_0" / "metrics.csv").is_file()
 
 
-def test_processes_that_were_started_together_are_asked_for_one_folder(tmp_path):
+def test_processes_that_were_started_together_need_one_folder(tmp_path):
     code, _, err = trained_under(SRUN, tmp_path, "trainer=ddp")
     assert code == 2
     assert err.startswith("error: processes that torchrun or srun starts need one folder for all: add hydra.run.dir=")

@@ -75,7 +75,7 @@ def test_every_part_leaves_its_columns(measured):
             assert float(row["median_us"]) == pytest.approx(sum(samples) / 2, rel=1e-3)
 
 
-def test_what_is_measured(measured):
+def test_every_case_is_measured(measured):
     engines = {(row["case"], row["n_replicas"], row["engine"]) for row in _rows(measured / "engines.csv")}
     assert {("DuR0 2x32", "1", "eager"), ("DuR0 2x32", "64", "eager"), ("3vR0 2x32", "1", "eager")} == engines
     schedules = {row["schedule"] for row in _rows(measured / "injections.csv")} - {""}
@@ -138,7 +138,7 @@ def test_counted_products_are_those_of_the_network(module: Import, shape):
 
 
 @pytest.mark.parametrize("variant", ["DuR0", "3vR0"])
-def test_the_network_speaks_and_the_rollout_stays_sound(module: Import, variant):
+def test_the_network_contributes_and_the_rollout_stays_bounded(module: Import, variant):
     cases, contenders = module("cases"), module("contenders")
     rollout = cases.make_rollout(cases.Case(variant), 8)
     assert rollout.predictor.scaling.n_learned == rollout.predictor.scaling.basis.shape[0]

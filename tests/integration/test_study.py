@@ -42,7 +42,7 @@ def test_every_experiment_leaves_its_numbers_and_its_figure(fast):
             assert sorted(results.glob("*.png")), f"{name} left no figure"
 
 
-def test_the_page_speaks_of_every_experiment(fast):
+def test_the_page_has_every_experiment(fast):
     runs, _ = fast
     page = (runs / "report.html").read_text(encoding="utf-8")
     for name in NAMES:
@@ -107,7 +107,7 @@ def test_the_readme_of_an_experiment_names_its_command():
         assert "\n## Reading\n" in text
 
 
-def test_the_fast_form_changes_what_the_full_form_says(tmp_path):
+def test_the_fast_form_replaces_values_of_the_full_form(tmp_path):
     sweep = Sweep("accuracy", ("seed=2,3", "model=DuR0"), ("seed=2",))
     assert sweep.command(tmp_path, tmp_path / "a", is_fast=True)[2:5] == [
         "experiment=[accuracy,fast]",

@@ -93,7 +93,7 @@ def test_a_killed_sweep_goes_on_where_it_was(cli, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_sweep_says_how_to_go_on_and_leaves_nothing_running(number, tmp_path):
+def test_an_interrupted_sweep_prints_how_to_resume_and_leaves_nothing_running(number, tmp_path):
     # Where the tests themselves run in the background of a shell, they and all they start ignore SIGINT.
     hearing = {"preexec_fn": partial(signal.signal, signal.SIGINT, signal.SIG_DFL)} if number == signal.SIGINT else {}
     sweep = process("train", "--multirun", *TINY, "seed=1,2", cwd=tmp_path, start_new_session=True, **hearing)

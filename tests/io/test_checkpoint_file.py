@@ -43,32 +43,32 @@ def test_a_good_file_is_loaded_whole(path: Path) -> None:
     assert loaded["state_dict"]["w"].device.type == "cpu"
 
 
-def test_missing(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "there is no such file" in _refusal(tmp_path / "none.ckpt")
 
 
-def test_folder(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert "it is a folder" in _refusal(tmp_path)
 
 
 @pytest.mark.parametrize("kept", [0, 10, 0.5, 0.99])
-def test_truncated(path: Path, kept: float) -> None:
+def test_a_truncated_file_is_refused(path: Path, kept: float) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole)) if kept < 1 else int(kept)])
     assert "it is truncated or not an mlmd checkpoint" in _refusal(path)
 
 
-def test_something_else(path: Path) -> None:
+def test_another_file_is_refused(path: Path) -> None:
     path.write_text("step,mae\n1,2\n")
     assert "it is truncated or not an mlmd checkpoint" in _refusal(path)
 
 
-def test_legacy_torch_file(path: Path) -> None:
+def test_a_legacy_torch_file_is_refused(path: Path) -> None:
     torch.save(_checkpoint(), path, _use_new_zipfile_serialization=False)
     assert "it is truncated or not an mlmd checkpoint" in _refusal(path)
 
 
-def test_one_altered_number(path: Path) -> None:
+def test_one_altered_number_is_noticed(path: Path) -> None:
     whole = path.read_bytes()
     number = torch.tensor([2048.0], dtype=torch.float64).numpy().tobytes()
     assert whole.count(number) == 1
@@ -129,7 +129,7 @@ def test_objects_of_libraries_are_refused(path: Path) -> None:
     assert "holds something other than tensors and plain values" in _refusal(path)
 
 
-def test_zip_of_something_else(path: Path) -> None:
+def test_a_zip_of_another_content_is_refused(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("photograph.png", b"123")
     assert "it is a zip archive but not an mlmd checkpoint" in _refusal(path)
@@ -146,12 +146,12 @@ def test_zip_of_something_else(path: Path) -> None:
         {"mlmd": {"format_version": "1"}},
     ],
 )
-def test_a_torch_file_of_another_program(path: Path, content: Any) -> None:
+def test_a_torch_file_of_another_program_is_refused(path: Path, content: Any) -> None:
     torch.save(content, path)
     assert "not an mlmd checkpoint; give a file that mlmd's training wrote" in _refusal(path)
 
 
-def test_a_newer_format(path: Path) -> None:
+def test_a_newer_format_is_refused(path: Path) -> None:
     torch.save(_checkpoint(format_version=CHECKPOINT_VERSION + 1), path)
     message = _refusal(path)
     assert f"its format version {CHECKPOINT_VERSION + 1} is newer" in message

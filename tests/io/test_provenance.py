@@ -67,15 +67,13 @@ def test_a_hook_that_points_git_elsewhere_is_not_followed(
     assert code_version() == commit
 
 
-def test_a_copy_inside_somebody_elses_repository_says_its_version(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_inside_another_repository_has_its_own_version(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = checkout / "site-packages" / "mlmd" / "__init__.py"
     monkeypatch.setattr(mlmd, "__file__", str(installed))
     assert code_version() == mlmd.__version__
 
 
-def test_a_repository_without_commits_says_the_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repository_without_commits_gives_the_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _git(tmp_path, "init", "-q")
     monkeypatch.setattr(mlmd, "__file__", str(tmp_path / "mlmd" / "__init__.py"))
     assert code_version() == mlmd.__version__

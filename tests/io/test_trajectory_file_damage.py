@@ -26,21 +26,21 @@ def path(tmp_path: Path) -> Path:
     return target
 
 
-def test_missing(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "there is no such file" in _refusal(tmp_path / "none.h5")
 
 
-def test_folder(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert "it is a folder" in _refusal(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"step,x\n1,2\n"])
-def test_not_hdf5(path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_hdf5_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert "not an HDF5 file" in _refusal(path)
 
 
-def test_truncated(path: Path) -> None:
+def test_a_truncated_file_is_refused(path: Path) -> None:
     whole = path.read_bytes()
     for kept in (len(whole) - 1, len(whole) // 2):
         path.write_bytes(whole[:kept])

@@ -49,7 +49,7 @@ def test_one_cell_by_hand():
     assert float(said) == pytest.approx(float(weights["head.weight"][0, 0] * h_after + weights["head.bias"][0]))
 
 
-def test_an_untrained_network_says_nothing():
+def test_an_untrained_network_predicts_zero():
     lstm = StackedLSTM(3, 2, hidden_size=4, n_layers=2)
     assert torch.equal(lstm(torch.randn(2, 5, 3))[0], torch.zeros(2, 5, 2))
 

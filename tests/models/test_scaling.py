@@ -157,7 +157,7 @@ def test_fixed_weights_stay_and_leave_the_rest_to_the_network():
     close(scaling.combine(features, scaling.network_targets(features, targets)), targets, 1e-13)
 
 
-def test_without_a_network_nothing_is_left_to_say():
+def test_without_a_network_no_direction_is_learned():
     features, targets = data()
     scaling = Scaling(4, 3, shortcut=True, network=False)
     scaling.fit(features, targets, noise=0.0)

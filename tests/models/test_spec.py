@@ -124,7 +124,7 @@ def test_to_dict_and_back(make_spec, components, target, memory, tmp_path):
     assert pickle.loads(pickle.dumps(spec)) == spec
 
 
-def test_specifications_of_before_there_was_a_history_load(make_spec):
+def test_specifications_without_a_history_load(make_spec):
     old = make_spec().to_dict()
     assert (old.pop("history"), old.pop("ridge"), old.pop("network")) == (1, 0.0, True)
     assert (old.pop("reference_A"), old.pop("modes")) == (None, None)

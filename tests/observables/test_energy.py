@@ -36,7 +36,7 @@ def test_window_is_whole_periods_to_half_a_frame(period_fs, frame_dt_fs, n_perio
     assert abs(frames * frame_dt_fs - n_periods * period_fs) <= 0.5 * frame_dt_fs * (1 + 1e-9)
 
 
-def test_window_spans_ten_periods_unless_told():
+def test_window_spans_ten_periods_by_default():
     assert frames_of_whole_periods(12.0, 0.5) == 240
 
 

@@ -110,7 +110,7 @@ def test_a_diatomic_is_the_special_case(hcl_morse, reference):
 
 
 @MOLECULES
-def test_bond_lengths_know_no_place_and_direction(molecule):
+def test_bond_lengths_do_not_depend_on_place_and_direction(molecule):
     run, _, _ = molecule.run()
     turn = rotations(1, torch.Generator().manual_seed(5))[0]
     moved = run.positions @ turn.mT + 7.0

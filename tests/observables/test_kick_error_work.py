@@ -21,7 +21,7 @@ def both(pred, true, on_step):
     return [float(value) for value in work_error_per_period(pred, true, on_step, **given)]
 
 
-def test_it_is_the_direct_sum(velocities):
+def test_the_work_is_the_direct_sum(velocities):
     error = 1e-3 * torch.randn(velocities.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     work = (MASSES[:, None] * velocities * error).sum(dim=(-2, -1)) / ACCELERATION
     scale = STEPS_PER_PERIOD / float(kinetic_energy(velocities, MASSES).mean())
@@ -31,7 +31,7 @@ def test_it_is_the_direct_sum(velocities):
     assert mean < spread
 
 
-def test_it_foretells_the_first_order_change_of_the_kinetic_energy(velocities):
+def test_the_work_is_the_first_order_change_of_the_kinetic_energy(velocities):
     error = 1e-6 * velocities.flip(0)
     gained = kinetic_energy(velocities + error, MASSES) - kinetic_energy(velocities, MASSES)
     expected = abs(float(gained.mean() / kinetic_energy(velocities, MASSES).mean())) * STEPS_PER_PERIOD

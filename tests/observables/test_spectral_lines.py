@@ -35,7 +35,7 @@ def test_lines_of_a_harmonic_molecule_are_its_wavenumbers(molecule, lines):
     assert found == pytest.approx(lines, abs=0.3)
 
 
-def test_the_largest_shift_is_told_with_its_sign():
+def test_the_largest_shift_has_its_sign():
     shifted = spectra_of(WATER, factor=(0.995, 1.001, 1.0))
     shifts = line_shifts(shifted, spectra_of(WATER), WATER.motion.lines)
     assert [each.shift_cm1 for each in shifts] == pytest.approx([-7.975, 3.657, 0.0], abs=0.02)

@@ -46,7 +46,7 @@ def test_its_counts_add_up(bench):
     assert len(around.trajectory()) == 920
 
 
-def test_nobody_sees_the_frames_that_it_is_tested_by(bench):
+def test_no_predictor_is_trained_on_its_validation_frames(bench):
     run, around = bench()
     run.run(130)
     train, val = around.splits[1]["train"], around.splits[1]["val"]
@@ -55,7 +55,7 @@ def test_nobody_sees_the_frames_that_it_is_tested_by(bench):
     assert not bool(torch.isin(train.positions, val.positions).any())
 
 
-def test_one_that_does_not_pass_waits_for_more_steps(bench):
+def test_a_predictor_that_does_not_pass_waits_for_more_steps(bench):
     run, around = bench(spoil=spoilt(1))
     run.run(400)
     assert [verdict.passes for verdict in run.verdicts.values()] == [False, True]

@@ -7,7 +7,7 @@ from .conftest import PLAN
 
 
 @pytest.mark.parametrize("name", PLAN)
-def test_nothing_below_its_least(name):
+def test_values_below_their_minimum_are_refused(name):
     with pytest.raises(ConfigError, match=f"on_the_fly.{name} = -1 must be"):
         OnTheFlyPlan(**(PLAN | {name: -1}))
 

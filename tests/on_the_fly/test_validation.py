@@ -38,7 +38,7 @@ def test_the_error_is_that_of_the_velocities(known, hcl_harmonic, make_predictor
     assert not verdict.passes
 
 
-def test_one_that_explodes_does_not_pass(known, hcl_harmonic, make_predictor):
+def test_a_predictor_that_diverges_does_not_pass(known, hcl_harmonic, make_predictor):
     predictor = make_predictor(known, says=0.0)
     predictor.scaling.weights.mul_(-1e200)
     verdict = tried(predictor, known, hcl_harmonic)

@@ -50,7 +50,7 @@ def test_force_calls_are_those_of_the_schedule(hcl_morse, mimic, propagate, rota
 
 
 @pytest.mark.parametrize("schedule", [lambda: Periodic(0.1), lambda: Adaptive(tolerance=1.0, shortest=2, longest=16)])
-def test_dynamics_that_begin_again_know_nothing_of_the_first_run(
+def test_dynamics_that_begin_again_do_not_depend_on_the_first_run(
     hcl_morse, mimic, propagate, rotating_states, schedule
 ):
     predictor = mimic(hcl_morse)

@@ -195,7 +195,7 @@ def test_a_predictor_reads_the_force_like_kick_that_was_taken(
     assert correction > 1e-6 if anchored else correction < 1e-14
 
 
-def test_momenta_are_kept_by_molecular_components_whatever_the_network_says(
+def test_momenta_are_kept_by_molecular_components_whatever_the_network_predicts(
     hcl_morse, mimic, reference, propagate, rotating_states
 ):
     predictor = mimic(hcl_morse)

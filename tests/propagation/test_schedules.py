@@ -148,7 +148,7 @@ def test_adaptive_stays_within_its_bounds():
     assert seen == [6, 12] + [20] * 8 + [10, 5] + [3] * 8
 
 
-def test_adaptive_takes_what_is_not_a_number_for_disagreement():
+def test_adaptive_counts_nan_as_disagreement():
     schedule = Adaptive(tolerance=0.1, shortest=2, longest=64)
     for step, expected in enumerate((4, 8, 16)):
         schedule = schedule.adapted(step, 0.0)
@@ -194,7 +194,7 @@ frequencies = st.one_of(st.just(0.0), st.floats(1e-5, 1.0))
     step=st.integers(0, 5000),
     length=st.integers(0, 400),
 )
-def test_the_next_injection_is_the_first_step_that_says_so(schedule, step, length):
+def test_the_next_injection_is_the_first_hamiltonian_step(schedule, step, length):
     stop = step + length
     expected = next((later for later in range(step, stop) if schedule.is_hamiltonian(later)), stop)
     assert schedule.next_hamiltonian(step, stop) == expected

@@ -98,7 +98,7 @@ def test_a_restart_of_a_run_that_was_handed_over(hcl_morse, started, mimic):
     assert second.start_step == 40
 
 
-def test_a_listener_hears_of_every_true_step_and_may_end_the_advance(hcl_morse, started, mimic):
+def test_a_callback_is_called_after_every_hamiltonian_step_and_may_end_the_advance(hcl_morse, started, mimic):
     heard = []
 
     def listen(step):

@@ -63,7 +63,7 @@ def test_the_spectrum_is_drawn_whole_with_every_line_marked(curves, label):
     assert names == ["reference", SHIFTED, EXACT, "reference, 3 lines"]
 
 
-def test_the_bond_figure_says_which_bond(curves, label):
+def test_the_bond_figure_names_its_bond(curves, label):
     figure = draw_bond(curves.bond_ref, curves.bonds, label)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "bond O1-H2 of replica 0, end of the run",

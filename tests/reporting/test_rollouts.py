@@ -59,7 +59,7 @@ def test_a_schedule_that_lost_every_replica_from_the_start_is_drawn(label: RunLa
     assert figure.axes[0].lines[1].get_xydata().tolist() == [[1.0, CEILING]]
 
 
-def test_zeros_are_drawn_at_the_floor_and_the_caption_says_so(label: RunLabel) -> None:
+def test_zeros_are_drawn_at_the_floor_and_the_caption_states_it(label: RunLabel) -> None:
     figure = draw_energy_error({"f = 1": (TIME_PS, torch.zeros(2, 3, dtype=torch.float64))}, label)
     assert figure.axes[0].lines[0].get_ydata().tolist() == [FLOOR] * 3
     assert "at 1e-12: that or less" in figure.texts[-1].get_text()
@@ -71,7 +71,7 @@ def test_one_block_is_marked_and_one_replica_has_no_band(label: RunLabel) -> Non
     assert not axes.collections
 
 
-def test_no_rollout_is_said_in_words(label: RunLabel) -> None:
+def test_a_figure_without_a_rollout_has_a_note(label: RunLabel) -> None:
     assert [text.get_text() for text in draw_energy_error({}, label).axes[0].texts] == ["no rollout to show"]
 
 

@@ -37,7 +37,7 @@ def _boxes(figure: Figure) -> list[Bbox]:
     return [box for strip in strips if (box := strip.get_tightbbox(canvas.get_renderer())) is not None]
 
 
-def test_label_speaks_of_one_and_many() -> None:
+def test_label_has_singular_and_plural() -> None:
     label = RunLabel("N2", "DuR0", "thermal", "morse", n_replicas=1, n_steps=1, dt_fs=0.25, seed=3)
     assert label.title == "N2, DuR0, thermal, morse"
     assert label.caption == "1 replica, 1 step, dt = 0.25 fs, seed 3"
@@ -45,7 +45,7 @@ def test_label_speaks_of_one_and_many() -> None:
     assert many.caption == "2,048 replicas, 1,000,000 steps, dt = 0.25 fs, seed 3"
 
 
-def test_schedules_are_told_apart_from_each_other_and_from_the_reference() -> None:
+def test_schedules_look_different_from_each_other_and_from_the_reference() -> None:
     lines = [schedule_line(index) for index in range(24)]
     assert len(set(lines)) == 24
     assert REFERENCE_COLOUR not in SCHEDULE_COLOURS

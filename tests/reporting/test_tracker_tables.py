@@ -81,7 +81,7 @@ def test_dynamics_are_bounded_and_show_the_line():
     assert wavenumbers[power.index(max(power))] == 1500.0
 
 
-def test_the_accuracy_row_says_what_was_run():
+def test_the_accuracy_row_names_what_was_run():
     row = accuracy_row(WORDS, {"test/velocity_accuracy_percent": 99.9, "test/velocity_mae_A_per_fs": 1e-5})
     assert row == {
         "system": "NO",

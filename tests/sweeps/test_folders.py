@@ -35,7 +35,7 @@ def test_a_digest_of_digits_alone_is_found_though_yaml_quotes_it(tmp_path):
 
 
 @pytest.mark.parametrize("config", ["", "seed: 1\n", "\xff"])
-def test_a_folder_without_a_digest_is_nobodys(config, tmp_path):
+def test_a_folder_without_a_digest_belongs_to_no_job(config, tmp_path):
     (tmp_path / "config.yaml").write_text(config, encoding="latin-1")
     (tmp_path / "metrics.json").touch()
     assert RunFolders(tmp_path).finished(DIGEST) is None

@@ -21,7 +21,7 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "a.py", line 1\nValueErr
         ("", 3, "exit code 3 and not a word"),
     ],
 )
-def test_why_a_process_failed_is_its_own_last_words(said, code, words, tmp_path):
+def test_the_cause_of_a_failure_is_the_last_line_of_the_output(said, code, words, tmp_path):
     console = tmp_path / "console.log"
     console.write_text(BEFORE + said)
     assert _last_words(console, len(BEFORE), code) == words

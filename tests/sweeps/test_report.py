@@ -31,7 +31,7 @@ def test_a_search_has_a_column_for_its_objective(capsys):
     assert rows == [["done", "1.5e-05"], ["failed", "-"]]
 
 
-def test_what_is_left_is_said_only_when_something_is():
+def test_unfinished_jobs_are_listed_only_if_there_are_any():
     done, failed, running = outcome(0, Status.DONE), outcome(1, Status.FAILED, note="why"), outcome(2, Status.RUNNING)
     assert report.closing_line([done, outcome(1, Status.SKIPPED)]) is None
     left = report.closing_line([done, failed, running])

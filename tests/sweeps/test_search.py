@@ -33,7 +33,7 @@ def chosen(trainings) -> list[tuple[int, float, str]]:
     return [(v["seed"], v["data"]["batches"]["noise"], v["model"]["components"]) for v in values]
 
 
-def test_optuna_hears_how_every_trial_went(search, trainings, tmp_path):
+def test_optuna_receives_the_outcome_of_every_trial(search, trainings, tmp_path):
     ended = search(5)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines()[0] == "search: 5 of 5 trials to run, one at a time"

@@ -198,7 +198,7 @@ class TestCache:
         ],
         ids=["start", "masses", "symbols", "method"],
     )
-    def test_what_decides_the_minimum_is_told_apart(self, start, method, tmp_path):
+    def test_minima_of_different_inputs_have_different_files(self, start, method, tmp_path):
         find_minimum("water", bent(), Springs(), cache=str(tmp_path))
         find_minimum("water", start, method, cache=str(tmp_path))
         assert method.calls != []
@@ -251,7 +251,7 @@ def test_a_method_that_is_no_dataclass_has_values_too():
     assert values == {"level": 2, "factory": "numpy.linalg.norm"}
 
 
-def test_what_a_lambda_makes_is_kept_nowhere(tmp_path):
+def test_the_minimum_of_a_lambda_is_not_stored(tmp_path):
     from ase.calculators.emt import EMT
 
     from mlmd.hamiltonians import AseMethod

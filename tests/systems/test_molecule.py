@@ -105,7 +105,7 @@ def test_deuterium_is_hydrogen_to_a_calculator():
     assert (system.symbols, system.masses_u) == (("D", "Cl"), (2.014, 34.969))
 
 
-def test_reference_data_of_other_molecules_and_methods_are_told_apart(tmp_path):
+def test_reference_data_of_other_molecules_and_methods_have_different_files(tmp_path):
     water = make()
     systems = [
         water,

@@ -33,12 +33,12 @@ def test_a_known_molecule_has_the_geometry_and_masses_of_ase(water):
 
 
 @pytest.mark.parametrize(("name", "near"), [("h2o", "H2O"), ("etanol", "ethanol")])
-def test_unknown_names_are_answered_with_the_nearest(name, near):
+def test_the_error_for_an_unknown_name_offers_the_nearest(name, near):
     with pytest.raises(ConfigError, match=f"unknown molecule '{name}': did you mean .*'{near}'"):
         known_structure(name)
 
 
-def test_a_name_that_is_near_to_none_is_answered_in_one_short_line():
+def test_the_error_for_a_name_near_to_none_is_one_short_line():
     with pytest.raises(
         ConfigError, match=r"none of the \d+ molecules that ASE knows; .*system\.structure=PATH"
     ) as error:

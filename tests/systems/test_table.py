@@ -49,11 +49,11 @@ class TestEveryMolecule:
 @pytest.mark.parametrize(
     ("asked", "offered"), [("hcl", "'HCl'"), ("HCI", "'HCl'"), ("Na-Cl", "'NaCl'"), ("N3", "'N2'")]
 )
-def test_an_unknown_molecule_is_answered_with_the_nearest(asked, offered):
+def test_the_error_for_an_unknown_molecule_offers_the_nearest(asked, offered):
     with pytest.raises(ConfigError, match=rf"unknown molecule '{asked}': did you mean .*{offered}"):
         diatomic_record(asked)
 
 
-def test_a_name_like_none_is_answered_with_the_list():
+def test_the_error_for_a_name_near_to_none_lists_all():
     with pytest.raises(ConfigError, match=r"unknown molecule 'zzzzzzz': known: .*'HCl'"):
         diatomic_record("zzzzzzz")

@@ -38,7 +38,7 @@ def test_the_relative_loss_weighs_stretches_by_their_size(floor):
     assert float(loss) == pytest.approx(sum(parts) / 2, rel=1e-5)
 
 
-def test_the_loss_refuses_a_floor_that_is_none():
+def test_a_floor_that_is_not_positive_is_refused():
     with pytest.raises(ConfigError, match=r"loss\.floor = 0 must be positive"):
         SequenceLoss(0)
 
@@ -88,7 +88,7 @@ def test_the_learning_rate_follows_its_plan(make_module, fit, schedule):
         assert rates[-1] < rates[0] / 10
 
 
-def test_a_checkpoint_says_what_it_is_in_plain_values(make_module, fit, tmp_path):
+def test_a_checkpoint_describes_itself_in_plain_values(make_module, fit, tmp_path):
     module = make_module()
     trainer = fit(module)
     trainer.save_checkpoint(tmp_path / "mine.ckpt")

@@ -114,7 +114,7 @@ def test_a_plan_has_a_block_for_every_layer_and_the_head():
     assert blocked == {id(weight) for weight in network.parameters()}
 
 
-def test_the_rate_of_a_plan_rises_as_long_as_it_says():
+def test_the_rate_of_a_plan_rises_over_its_warm_up():
     network = StackedLSTM(2, 1, hidden_size=2, n_layers=1)
     rates = []
     plan = SoapPlan(**PLAN, warmup=0.25)

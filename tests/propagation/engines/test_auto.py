@@ -7,7 +7,7 @@ from mlmd.propagation import AutoEngine, EagerEngine
 from mlmd.propagation.engines.cpu import NumbaEngine
 
 
-def test_takes_the_compiled_engine_on_the_cpu_and_says_so(
+def test_takes_the_compiled_engine_on_the_cpu_and_names_it(
     hcl_morse: Any, float_predictor: Any, rotating_states: Any
 ) -> None:
     auto, states, predictor = AutoEngine(threads=2), rotating_states(hcl_morse, 3), float_predictor()

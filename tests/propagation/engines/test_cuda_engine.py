@@ -19,7 +19,7 @@ from mlmd.state import MDState
 HOPPER_SHARED_BYTES = 232_448
 
 
-def test_without_a_gpu_it_says_so(
+def test_a_missing_gpu_is_reported(
     hcl_morse: Any, float_predictor: Any, rotating_states: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
@@ -27,7 +27,7 @@ def test_without_a_gpu_it_says_so(
         roll(hcl_morse, float_predictor(), rotating_states(hcl_morse, 2), CudaEngine(), n_steps=1)
 
 
-def test_without_triton_it_says_so(float_predictor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_triton_is_reported(float_predictor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"^engine=cuda needs triton: install it"):
@@ -62,7 +62,9 @@ def test_another_time_step_is_refused(
         ({"components": "cartesian", "coordinate_frames": 7}, "it reads at most 64 numbers a step"),
     ],
 )
-def test_what_the_kernel_covers(float_predictor: Any, changes: Any, reason: str | None) -> None:
+def test_the_kernel_covers_a_predictor_or_gives_a_reason(
+    float_predictor: Any, changes: Any, reason: str | None
+) -> None:
     assert why_not(float_predictor(**changes), shared_bytes=HOPPER_SHARED_BYTES) == reason
 
 

@@ -107,7 +107,7 @@ def test_a_lost_replica_does_not_spoil_the_others(
     assert torch.isnan(partly.positions[1]).all()
 
 
-def test_the_adaptive_schedule_hears_the_same_disagreement(
+def test_the_adaptive_schedule_receives_the_same_disagreement(
     hcl_morse: Any, float_predictor: Any, rotating_states: Any
 ) -> None:
     def injections(engine: Any) -> tuple[int, int]:

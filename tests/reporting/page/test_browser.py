@@ -78,7 +78,7 @@ def test_a_click_in_the_legend_hides_a_line_with_its_band(page):
     assert never.get_attribute("aria-pressed") == "true"
 
 
-def test_hovering_says_the_value(page):
+def test_hovering_shows_the_value(page):
     canvas = page.locator("canvas").first
     canvas.hover(position={"x": 500, "y": 150})
     said = canvas.evaluate(
@@ -108,7 +108,7 @@ def test_many_lines_can_be_hidden_at_once(opened, tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"viewport": {"width": 390, "height": 800}}, {"color_scheme": "dark"}])
-def test_phones_and_dark_rooms(opened, tmp_path, options):
+def test_the_page_fits_a_phone_and_a_dark_theme(opened, tmp_path, options):
     page = opened(write_page(tmp_path / "report.html", Page("p", sections=[Section("s", [ERRORS])])), **options)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert coloured(page) > 50

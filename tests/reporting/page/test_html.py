@@ -93,14 +93,14 @@ def test_numbers_are_short():
 
 
 @pytest.mark.parametrize("lines", [[], [Line("a", [], [])], [Line("a", [1.0], [math.nan])]])
-def test_a_chart_without_data_says_so(lines):
+def test_a_chart_without_data_has_a_note(lines):
     page = read(Section("s", [LineChart("Empty", lines, x="x", y="y")]))
     assert page.count("canvas") == 0
     assert "no data to show" in page.texts
     assert json.loads(page.json) == []
 
 
-def test_charts_have_names_for_those_who_do_not_see_them():
+def test_charts_have_names_for_screen_readers():
     names = [
         attributes.get("aria-label") for tag, attributes in read(Section("s", [ERRORS, EMPTY])).tags if tag == "canvas"
     ]
