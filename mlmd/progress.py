@@ -1,4 +1,4 @@
-"""Progress on the terminal: one bar at a time, removed when done; no bars without a terminal."""
+"""Shows progress on the terminal: one bar at a time, which is removed at the end; no bar without a terminal."""
 
 import sys
 from collections.abc import Mapping
@@ -33,16 +33,16 @@ class StepBar:
 
 
 class PhaseLine:
-    """A bar for a run in phases, with what counts at the moment behind it; without a terminal, a line now and then.
+    """A bar for a run in phases, with the present values beside it; without a terminal, a line at every tenth of it.
 
     Args:
-        n_steps: MD steps in all.
+        n_steps: total number of MD steps.
     """
 
     def __init__(self, n_steps: int) -> None:
         self._n_steps = n_steps
         self._bar: Any = None
-        self._told_tenth = -1
+        self._printed_tenth = -1
 
     def __call__(
         self,
@@ -54,15 +54,15 @@ class PhaseLine:
         speed_up: float,
         news: str | None,
     ) -> None:
-        """Show where the run is.
+        """Show the progress of the run.
 
         Args:
-            phase: in a word.
-            step: MD steps done.
-            frequency: force calls over steps since ML took over; NaN before.
-            energy_excess: relative, at the last injection; None before the first.
-            speed_up: so far.
-            news: what has just happened; None for nothing.
+            phase: name of the present phase.
+            step: number of MD steps taken.
+            frequency: force calls per step since ML took over; NaN before.
+            energy_excess: relative energy error at the last injection; None before the first.
+            speed_up: speed-up so far.
+            news: line on an event since the last call; None for no event.
         """
         words = [f"f {frequency:.3g}"] if frequency == frequency else []
         words += [] if energy_excess is None else [f"energy {100 * energy_excess:+.2g} %"]
@@ -76,12 +76,12 @@ class PhaseLine:
             self._bar.update(step - self._bar.n)
             return
         tenth = 10 * step // self._n_steps
-        if news is not None or tenth > self._told_tenth:
-            self._told_tenth = tenth
+        if news is not None or tenth > self._printed_tenth:
+            self._printed_tenth = tenth
             say(f"step {step:,} of {self._n_steps:,}: {phase}, {', '.join(words)}")
 
     def say(self, line: str) -> None:
-        """One line above the bar."""
+        """Print one line above the bar."""
         if self._bar is not None:
             self._bar.clear()
         say(line)
@@ -94,12 +94,12 @@ class PhaseLine:
 
 
 def say(line: str) -> None:
-    """One line of what is happening, shown at once."""
+    """Print one line at once, without buffering."""
     print(line, flush=True)
 
 
 def say_diverged(name: str, diverged_at: Mapping[int, int], *, n_replicas: int) -> None:
-    """One line on the replicas of run ``name`` that diverged: which, and at which step that was found."""
+    """Print one line on the diverged replicas of run ``name``, with the step at which each was found to diverge."""
     if diverged_at:
         found = ", ".join(f"replica {replica} at step {step}" for replica, step in sorted(diverged_at.items()))
         rest = "the rest went on" if len(diverged_at) < n_replicas else "none is left"

@@ -1,6 +1,6 @@
-"""Each job is a process of its own on this machine: ``python train.py <overrides>``, its words in ``console.log``.
+"""Runs each job as a process on this machine: ``python train.py <overrides>``, with its output in ``console.log``.
 
-One that crashes or is killed takes no other with it, its memory and time are its own, and nothing is pickled.
+A job that crashes or is killed does not affect the others, and nothing is pickled.
 """
 
 import os
@@ -25,28 +25,28 @@ from mlmd.errors import MlmdError
 CONSOLE = "console.log"
 
 _PATIENCE_S = 20.0
-"""For a job to write what it has to after an interruption; then it is killed, which a run survives as well."""
+"""Time that an interrupted job has to save its state before it is killed; a killed run can be resumed as well."""
 
 _OF_THE_SWEEP = re.compile(r"(\+*hydra[./](sweep|sweeper|launcher|mode|run)\b|sweep=)")
-"""Overrides that a single job has no use for."""
+"""Overrides of the sweep, which a single job does not receive."""
 
 
 class JobFailedError(MlmdError):
-    """A job's process ended with an error; its message is the job's own last words."""
+    """A job's process ended with an error; the message is the cause that the job printed."""
 
 
 class ProcessLauncher(Launcher):
-    """Runs jobs as processes; how many at once is up to the sweeper."""
+    """Runs jobs as processes; the sweeper decides how many at once."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopping = False
-        # Starts processes in a thread of its own: an interruption, which comes to the main one, finds a process either
-        # not started or among those that run.
+        # A separate thread starts the processes. An interruption reaches the main thread only, so each process is then
+        # either not started or listed as running.
         self._starter = ThreadPoolExecutor(max_workers=1)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Hydra's: what to run."""
+        """Called by Hydra with the configuration of the sweep."""
         self._hydra_context = hydra_context
         self._config = config
 
@@ -55,7 +55,7 @@ class ProcessLauncher(Launcher):
         return [self._run(list(overrides), initial_job_idx + n) for n, overrides in enumerate(job_overrides)]
 
     def stop(self) -> None:
-        """End the processes that run: ask, wait a while, insist; at once if interrupted again."""
+        """Interrupt the running processes, wait, and kill those that remain; a second interruption kills at once."""
         self._stopping = True
         self._starter.shutdown()
         running = list(self._running)
@@ -96,7 +96,7 @@ class ProcessLauncher(Launcher):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"HYDRA_FULL_ERROR": "1"},  # or its advice to set this were a failure's last words
+                env=os.environ | {"HYDRA_FULL_ERROR": "1"},  # otherwise the last line is Hydra's advice to set this
             )
         self._running.add(process)
         return process
@@ -119,4 +119,4 @@ def _last_words(console: Path, began_at: int, code: int) -> str:
     ours = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if code == BAD_INPUT and ours:
         return ours[-1]
-    return lines[-1] if lines else f"exit code {code} and not a word"
+    return lines[-1] if lines else f"exit code {code} without any output"

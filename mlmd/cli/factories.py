@@ -1,4 +1,4 @@
-"""Objects from the settings of a command."""
+"""Builds the objects of a run, such as system, predictor and training plan, from the settings of a command."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -29,7 +29,7 @@ def make_system(system: Component, hamiltonian: Component) -> System:
 
 
 def make_regime(regime: Component) -> Regime:
-    """How initial states are drawn."""
+    """The regime, which draws initial states."""
     made: Regime = build(regime, Regime)
     return made
 
@@ -61,10 +61,10 @@ def make_predictor(settings: LearningSettings, system: System) -> VelocityPredic
 
 
 def make_training_plan(settings: TrainSettings | OnTheFlySettings, config: Values) -> TrainingPlan:
-    """How predictors are trained.
+    """The plan by which predictors are trained.
 
     Args:
-        settings: of the command.
+        settings: settings of the command.
         config: the resolved configuration, which every checkpoint keeps.
     """
     return TrainingPlan(
@@ -82,7 +82,7 @@ def make_training_plan(settings: TrainSettings | OnTheFlySettings, config: Value
 
 
 def make_callbacks(components: Mapping[str, Component]) -> list[Callback]:
-    """The callbacks of a training beside mlmd's own, made anew for each."""
+    """New callbacks for one training, in addition to mlmd's own."""
     return [build(component, Callback) for component in components.values()]
 
 
@@ -90,7 +90,7 @@ def check_device(accelerator: str) -> str:
     """The torch device of an accelerator name.
 
     Raises:
-        ConfigError: a GPU is asked for and there is none.
+        ConfigError: the accelerator is a GPU and the machine has none.
     """
     if accelerator == "cpu":
         return "cpu"

@@ -19,11 +19,11 @@ def build(component: Component, kind: Any = object, **keywords: Any) -> Any:
 
     Args:
         component: names the class or function and its arguments.
-        kind: class or protocol that the object has to be of, or several.
-        keywords: further arguments, passed on as they are.
+        kind: class or protocol, or several, of which the object has to be an instance.
+        keywords: further arguments, which are passed unchanged.
 
     Raises:
-        ConfigError: an unknown ``_target_``, arguments it does not take, or an object of another kind.
+        ConfigError: the ``_target_`` is unknown, does not take the arguments, or makes an object of another kind.
     """
     check_arguments(component.node, component.path)
     made = _made(*_with_parts(component, keywords))
@@ -35,7 +35,7 @@ def build(component: Component, kind: Any = object, **keywords: Any) -> Any:
 
 
 def _with_parts(component: Component, keywords: Mapping[str, Any]) -> tuple[Component, dict[str, Any]]:
-    """The component without the components among its arguments, and these as objects among the keywords."""
+    """The component without its nested components, and the keywords with the objects built from these."""
     node = component.node
     parts = {key: value for key, value in node.items() if isinstance(value, Mapping) and "_target_" in value}
     if not parts or "_partial_" in node:
@@ -54,7 +54,7 @@ def _made(component: Component, keywords: Mapping[str, Any]) -> Any:
     try:
         if not keywords:
             return hydra.utils.instantiate(dict(node), _convert_="all")
-        # Hydra itself would take a dataclass among the arguments for a configuration, and make a dict of it.
+        # Passed by us: Hydra would treat a dataclass among the arguments as a configuration and make a dict of it.
         return hydra.utils.instantiate(dict(node), _convert_="all", _partial_=True)(**keywords)
     except TypeError as error:
         raise ConfigError(f"{path}: {_what_failed(node, error, error)}") from error
@@ -69,7 +69,7 @@ def _made(component: Component, keywords: Mapping[str, Any]) -> Any:
 
 def _what_failed(node: Mapping[str, Any], cause: BaseException | None, error: Exception) -> str:
     if isinstance(cause, TypeError):
-        # "not supported between" and the like are Python's words for a value of the wrong type.
+        # Python's messages for a value of the wrong type do not name an argument, e.g. "not supported between".
         return str(cause) if "argument" in str(cause) else f"a value has the wrong type ({cause})"
     if isinstance(cause, ImportError | AttributeError) and "Error locating target" in str(error):
         module, _, name = str(node["_target_"]).rpartition(".")

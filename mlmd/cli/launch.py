@@ -1,8 +1,7 @@
-"""Between Hydra and the package: resolvers, folders of runs, and errors in one line.
+"""Connects Hydra to the package: resolvers, folders of runs, and errors in one line.
 
-Nothing else under ``mlmd`` imports Hydra but `mlmd.cli.overrides`, which checks the command line; sweeps are plugins of
-Hydra and lie in ``hydra_plugins``. Heavy imports happen after the configuration is composed, so that ``--help`` and
-``--cfg`` answer at once.
+Heavy libraries are imported after the configuration is composed, so that ``--help`` and ``--cfg`` return at once.
+Sweeps are plugins of Hydra, in ``hydra_plugins``.
 """
 
 import errno
@@ -26,19 +25,19 @@ from mlmd.files import require_plain_name, unwritable
 from mlmd.model_codes import variant_name
 
 BAD_INPUT = 2
-"""Exit code of an error that the user can mend."""
+"""Exit code of an error that the user can correct."""
 
 MAX_LETTERS = 300
-"""Letters of an error, at most."""
+"""Largest number of letters in an error message."""
 
 NO_MEMORY = re.compile(
     "can't allocate memory|not enough memory|out of memory|size calculation overflowed|multiplication overflow",
     re.IGNORECASE,
 )
-"""How PyTorch words an allocation that fails."""
+"""Parts of PyTorch's messages for an allocation that fails."""
 
 REFUSING_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-"""Error numbers of the system when a disk takes no more data; these are no bugs of mlmd."""
+"""Error numbers of the operating system for a disk that accepts no more data, which is no bug of mlmd."""
 
 
 def run_folder(resume: str | None, fresh: str) -> str:
@@ -47,7 +46,7 @@ def run_folder(resume: str | None, fresh: str) -> str:
 
 
 def checkpoint_label(checkpoint: str | None) -> str:
-    """<system>/<variant> of a checkpoint beside its run's configuration, else its file's name: a folder for results."""
+    """Folder for the results of a checkpoint: <system>/<variant> of the configuration beside it, else its file name."""
     path = Path(checkpoint or "none")
     folder = path if path.is_dir() else path.parent
     try:
@@ -55,7 +54,7 @@ def checkpoint_label(checkpoint: str | None) -> str:
         model, name = run["model"], require_plain_name(run["system"]["name"], what="system.name")
         return f"{name}/{variant_name(model['components'], model['target'], model['coordinate_frames'])}"
     except (OSError, ValueError, YAMLError, MlmdError, AttributeError, KeyError, TypeError):
-        return path.stem or "checkpoint"  # whatever is wrong with it, reading the checkpoint will say so
+        return path.stem or "checkpoint"  # reading the checkpoint later raises an error with the cause
 
 
 OmegaConf.register_new_resolver("run_folder", run_folder)
@@ -66,7 +65,7 @@ OmegaConf.register_new_resolver("steps_of", lambda duration_fs, dt_fs: round(dur
 
 
 def launch(main: Callable[[], None], *, config_name: str) -> None:
-    """Run a Hydra application; a configuration that does not compose is one line and exit code 2.
+    """Run a Hydra application; an invalid configuration ends it with one line and exit code 2.
 
     Args:
         main: function decorated by ``hydra.main``.
@@ -86,7 +85,7 @@ def launch(main: Callable[[], None], *, config_name: str) -> None:
 def one_line_errors() -> Iterator[None]:
     """Turns an `MlmdError` into one line on stderr and exit code 2; other errors are bugs and keep their traceback.
 
-    A job that a sweep runs in its own process leaves its errors to the sweep, which continues with the others.
+    In a job of a sweep the error is raised instead, so that the sweep records it and continues with the other jobs.
     """
     try:
         yield
@@ -94,7 +93,7 @@ def one_line_errors() -> Iterator[None]:
         spoken = _spoken(error)
         if in_sweep():
             if not isinstance(spoken, MlmdError):
-                traceback.print_exc()  # the sweep keeps one line of it
+                traceback.print_exc()  # the sweep records only one line of it
             raise spoken from None
         if not isinstance(spoken, MlmdError):
             raise
@@ -113,7 +112,7 @@ def one_line(text: str) -> str:
 
 
 def _spoken(error: Exception) -> Exception:
-    """The error in mlmd's words, if the machine is at fault: a full disk, or too little memory."""
+    """An `MlmdError` in place of an error of the machine: a full disk or too little memory."""
     if isinstance(error, OSError) and error.errno in REFUSING_DISK:
         return unwritable(error.filename or "the output folder", error)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))):
@@ -124,7 +123,7 @@ def _spoken(error: Exception) -> Exception:
 
 
 def in_sweep() -> bool:
-    """Whether this process runs a job of a multirun now."""
+    """Whether this process is running a job of a multirun."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
@@ -135,7 +134,7 @@ def _leave(error: MlmdError) -> None:
 
 
 def set_environment(threads: int) -> None:
-    """Thread counts of the numerical libraries, before they are imported.
+    """Set the thread counts of the numerical libraries; call it before they are imported.
 
     Raises:
         ConfigError: fewer than one thread.

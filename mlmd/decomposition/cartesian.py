@@ -11,7 +11,7 @@ from mlmd.errors import ConfigError
 
 
 class LabCartesian(Decomposition[Frame], components="cartesian", frame="lab"):
-    """Lab-frame components, the preprint's reading of "3".
+    """Lab-frame components, as in the preprint's models "3".
 
     Args:
         masses_u: atomic masses, u.
@@ -25,11 +25,11 @@ class LabCartesian(Decomposition[Frame], components="cartesian", frame="lab"):
 
     @classmethod
     def of(cls, molecule: Molecule) -> "LabCartesian":
-        """Of any atoms."""
+        """For any number of atoms."""
         return cls(molecule.masses_u)
 
     def frame(self, positions: Tensor, velocities: Tensor) -> Frame:
-        """Nothing to derive: the lab frame is always there."""
+        """An empty frame, since the axes of the lab are fixed."""
         return Frame()
 
     def encode(self, frame: Frame, velocities: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class LabCartesian(Decomposition[Frame], components="cartesian", frame="lab"):
 
     def coordinates(self, frame: Frame, positions: Tensor) -> Tensor:
         """Positions relative to the centre of mass, [..., 3 N], A."""
-        # Kept by device: making it anew copies from the host, which a GPU would have to wait for at every step.
+        # Cached by device: a new tensor is copied from the host, and a GPU would wait for the copy at every step.
         if positions.device not in self._weights:
             self._weights[positions.device] = positions.new_tensor(self.weights).unsqueeze(-1)
         weights = self._weights[positions.device]
@@ -69,14 +69,14 @@ class TurningFrame(Frame):
 
 
 class MolecularFrameCartesian(Decomposition[TurningFrame], components="cartesian", frame="molecule", n_atoms=2):
-    """Three components of every atom in a frame that turns with the molecule: the network need not learn rotations.
+    """Three components of every atom in a frame that turns with the molecule, so that no rotation has to be learned.
 
     Args:
         masses_u: two masses, u.
         dt_fs: time step, fs.
 
     Raises:
-        ConfigError: not two atoms.
+        ConfigError: the system does not have two atoms.
     """
 
     n_features = 6
@@ -90,7 +90,7 @@ class MolecularFrameCartesian(Decomposition[TurningFrame], components="cartesian
 
     @classmethod
     def of(cls, molecule: Molecule) -> "MolecularFrameCartesian":
-        """Of two atoms."""
+        """For two atoms."""
         return cls(molecule.masses_u, molecule.dt_fs)
 
     def frame(self, positions: Tensor, velocities: Tensor) -> TurningFrame:
@@ -115,5 +115,5 @@ class MolecularFrameCartesian(Decomposition[TurningFrame], components="cartesian
         return components.reshape(*components.shape[:-1], 2, 3) @ frame.axes
 
     def coordinates(self, frame: TurningFrame, positions: Tensor) -> Tensor:
-        """The bond length, the one coordinate that is not nil in this frame, [..., 1], A."""
+        """The bond length, the only coordinate that is not zero in this frame, [..., 1], A."""
         return frame.pair.length

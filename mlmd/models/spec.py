@@ -19,12 +19,12 @@ MAX_SIZES = {"hidden_size": 4096, "n_layers": 64, "history": 10_000}
 """Bounds far above what is useful; a file cannot ask for more memory than a machine has."""
 
 MAX_MASS_U = 1000.0
-"""No atom is nearly as heavy."""
+"""Upper bound of a mass; no atom is nearly as heavy."""
 
 SHORTCUTS = (True, False, "held")
 
 ISOMER_A = 0.2
-"""Distances of two equilibrium geometries that differ by more make another isomer; levels of theory differ by less."""
+"""Two equilibrium geometries with a larger difference of a distance are isomers; levels of theory differ by less."""
 
 
 @dataclass(frozen=True)
@@ -36,28 +36,28 @@ class PredictorSpec:
         target: "velocity" (v), the next half-step velocity, or "update" (u), its change. With the
             shortcut both give the same predictor, because a velocity then starts from the one that is read.
         coordinate_frames: R, the number of coordinate frames read beside the velocities.
-        frame: "lab" or "molecule", the axes of Cartesian components; molecular components are in the molecule's anyway.
+        frame: "lab" or "molecule", the axes of Cartesian components; molecular components always use the molecule's.
         hidden_size: width of the LSTM layers.
         n_layers: number of LSTM layers.
-        shortcut: a linear map from the inputs, fitted by least squares, beside the LSTM; "held" fixes it to
-            u_n = u_{n-1}, a kick that stays what it was; without it the plain stacked LSTM of the preprint.
+        shortcut: whether a linear map of the inputs, fitted by least squares, is added to the LSTM; "held" fixes it to
+            u_n = u_{n-1}, which repeats the last kick; False gives the plain stacked LSTM of the preprint.
         memory_kind: "carried", "window", or the dotted path of a `Memory`.
         memory_length: history length of a window, steps.
-        memory_warmup: steps before a carried state counts.
+        memory_warmup: steps before a carried state has converged, whose outputs are not used.
         system: name of the molecule.
         symbols: element symbols.
         masses_u: masses, u.
-        dt_fs: the time step the predictor has learned, fs.
+        dt_fs: time step of the training data, fs.
         history: pairs of velocity features and last update read at each step, the newest first.
-        ridge: the fitted shortcut is that for noise of this standard deviation on the standardised inputs, beside the
-            noise of training; without it a long history amplifies what an injection changes.
-        network: False leaves the shortcut alone, a linear predictor; the LSTM's sizes and memory then mean nothing.
+        ridge: standard deviation of noise on the standardised inputs for which the shortcut is fitted, in addition to
+            the noise of training; without it a long history amplifies the changes that an injection makes.
+        network: False gives a linear predictor, the shortcut alone; sizes and memory of the LSTM then have no effect.
         reference_A: equilibrium positions, [atom][xyz], A, that the molecule's frame follows; None for two atoms, whose
             frame is the bond.
         modes: directions of `NormalModes` about them, [mode][atom][xyz]; None for two atoms.
 
     Raises:
-        ConfigError: an axis has an unknown value, a size is not positive, or neither shortcut nor LSTM is left.
+        ConfigError: an axis has an unknown value, a size is out of range, or there is neither shortcut nor LSTM.
     """
 
     components: str
@@ -111,7 +111,7 @@ class PredictorSpec:
         """The inputs and outputs of this variant, for its molecule.
 
         Raises:
-            ConfigError: no class is called so, or it needs an equilibrium geometry and normal modes that are missing.
+            ConfigError: no class has this name, or it needs an equilibrium geometry and normal modes that are missing.
         """
         molecule = Molecule(self.system, self.masses_u, self.dt_fs, self.reference_A, self.modes)
         return self._decomposition_class().of(molecule)
@@ -128,7 +128,7 @@ class PredictorSpec:
         return max(fitting, key=lambda each: each.for_n_atoms is not None)
 
     def check_system(self, system: System) -> None:
-        """Refuse a system that this predictor has not learned.
+        """Require the system for which this predictor was trained.
 
         Raises:
             MismatchError: another molecule, isomer or order of atoms, other masses or another time step, each by name.

@@ -1,7 +1,8 @@
 """Internal motion of a molecule: bonds, rates whose spectra hold the vibrational lines, kinetic energies.
 
-Two atoms have one bond and one line, the rate of the bond length. More atoms have the bonds of their equilibrium
-geometry, which scores and figures pool, and the rates of their normal coordinates; modes of one wavenumber share one.
+Two atoms have one bond and one line, from the rate of the bond length. More atoms have the bonds of their equilibrium
+geometry, which scores and figures pool, and lines from the rates of their normal coordinates; modes of the same
+wavenumber share a line.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +25,7 @@ BONDED = 1.3
 """Atoms nearer than this times the sum of their covalent radii at rest are bonded: covalent bonds are within 1.15."""
 
 SAME_LINE_CM1 = 2.0
-"""Modes nearer than this share a line: finite differences split degenerate ones by less, and 16 ps cannot tell more."""
+"""Modes nearer than this share a line: finite differences split degenerate modes by less, and 16 ps resolve no more."""
 
 Rates = Callable[[Tensor, Tensor], Tensor]
 """Rates [replica, time, mode] of the next frames' positions, A, and on-step velocities, A/fs."""
@@ -35,8 +36,8 @@ class SpectralLine:
     """A vibrational line.
 
     Attributes:
-        modes: whose rates it is the spectrum of.
-        harmonic_cm1: where it would lie for small amplitudes; None if that is not known.
+        modes: modes whose rates have this line in their spectrum.
+        harmonic_cm1: wavenumber in the limit of small amplitudes; None if it is not known.
     """
 
     modes: tuple[int, ...]
@@ -44,11 +45,11 @@ class SpectralLine:
 
 
 class InternalMotion(ABC):
-    """What is watched.
+    """The observed internal motion of a system.
 
     Attributes:
-        n_bonds: bonds.
-        first_bond: the first one in words, e.g. "O1-H2"; empty where there is but one.
+        n_bonds: number of bonds.
+        first_bond: name of the first bond, e.g. "O1-H2"; empty if there is only one.
         lines: vibrational lines, every mode in one of them.
     """
 
@@ -58,13 +59,13 @@ class InternalMotion(ABC):
 
     @property
     def n_modes(self) -> int:
-        """Rates that are watched."""
+        """Number of observed rates."""
         return sum(len(line.modes) for line in self.lines)
 
     @property
     @abstractmethod
     def has_modes(self) -> bool:
-        """Whether rates are those of normal coordinates, sqrt(u) A/fs, and not of a bond, A/fs."""
+        """True if the rates are those of normal coordinates, sqrt(u) A/fs; False if that of a bond, A/fs."""
 
     @abstractmethod
     def lengths(self, positions: Tensor) -> Tensor:
@@ -76,7 +77,10 @@ class InternalMotion(ABC):
 
     @abstractmethod
     def follow(self) -> Rates:
-        """Gives the rates of some replicas, from a run's first frame on, stretch by stretch; every frame is finite."""
+        """A function that returns the rates of the next stretch of frames, from a run's first frame on.
+
+        Its frames have to be finite.
+        """
 
     @abstractmethod
     def partition(self, positions: Tensor, velocities: Tensor, masses: Tensor) -> KineticPartition:
@@ -90,7 +94,7 @@ class DiatomicMotion(InternalMotion):
 
     @property
     def has_modes(self) -> bool:
-        """No."""
+        """False."""
         return False
 
     def lengths(self, positions: Tensor) -> Tensor:
@@ -140,15 +144,15 @@ class MoleculeMotion(InternalMotion):
 
     @property
     def has_modes(self) -> bool:
-        """Yes."""
+        """True."""
         return True
 
     def lengths(self, positions: Tensor) -> Tensor:
-        """Of every bonded pair."""
+        """The length of every bonded pair."""
         return pair_lengths(positions, self.bonds)
 
     def first_rate(self, positions: Tensor, velocities: Tensor) -> Tensor:
-        """Of the first bonded pair."""
+        """The rate of the first bonded pair."""
         return pair_rates(positions, velocities, self.bonds[:1])[..., 0]
 
     def follow(self) -> Rates:
@@ -193,7 +197,7 @@ def bonded_pairs(symbols: tuple[str, ...], reference: Tensor) -> tuple[tuple[int
 
 
 def lines_of_modes(wavenumbers_cm1: tuple[float, ...]) -> tuple[SpectralLine, ...]:
-    """Modes from the softest to the stiffest, those within `SAME_LINE_CM1` of the one before on one line.
+    """Lines of modes that are sorted by wavenumber; a mode within `SAME_LINE_CM1` of the one before shares its line.
 
     >>> [line.modes for line in lines_of_modes((667.0, 667.3, 1333.0))]
     [(0, 1), (2,)]

@@ -32,7 +32,7 @@ class History:
 
     @property
     def n_steps(self) -> int:
-        """Known steps in all."""
+        """Total number of known steps."""
         return sum(map(len, self.stretches))
 
     @property
@@ -41,22 +41,22 @@ class History:
         return self.stretches[-1]
 
     def forget_all_but_last(self) -> None:
-        """Keep the last stretch alone."""
+        """Delete all stretches but the last one."""
         del self.stretches[:-1]
 
     def last_frames(self, n_frames: int) -> Trajectory:
-        """The last so many frames, or as many as the last stretch has."""
+        """The last ``n_frames`` frames, or all frames of the last stretch if it is shorter."""
         return self.last.frames(max(0, len(self.last) - n_frames), len(self.last))
 
     def split(self, *, held_out_steps: int, least_steps: int) -> dict[str, Trajectory]:
-        """Frames to learn from and to be tested by; no frame is in both.
+        """Frames for training and for validation; no frame is in both.
 
-        The end of the last stretch is held out. The rest is cut into pieces of one length, which overlap where a
-        stretch is not a multiple of it.
+        The end of the last stretch is held out for validation. The rest is cut into pieces of equal length; pieces of a
+        stretch overlap if its length is not a multiple of theirs.
 
         Args:
-            held_out_steps: frames held out.
-            least_steps: length of the shortest piece that can be learned from; shorter stretches are left out.
+            held_out_steps: number of frames that are held out.
+            least_steps: length of the shortest piece that can be trained on; shorter stretches are left out.
 
         Returns:
             Pieces as replicas, under "train" and "val"; "test" is "val".
@@ -77,7 +77,7 @@ class History:
 
     @classmethod
     def from_state_dict(cls, stretches: list[dict[str, Any]]) -> "History":
-        """What ``state_dict`` wrote."""
+        """The history that ``state_dict`` stored."""
         return cls([Trajectory(**stretch) for stretch in stretches])
 
 
@@ -96,7 +96,7 @@ def _joined(parts: list[Trajectory], *, dim: int) -> Trajectory:
 
 
 def _pieces(stretch: Trajectory, length: int) -> list[Trajectory]:
-    """Pieces of one length that cover a stretch, evenly spread."""
+    """Evenly spread pieces of the given length that cover a stretch."""
     n_pieces = -(-len(stretch) // length)
     room = len(stretch) - length
     starts = [round(i * room / max(1, n_pieces - 1)) for i in range(n_pieces)]

@@ -1,6 +1,6 @@
-"""The table of scores on the console at the end of a run.
+"""Prints the table of scores on the console at the end of a run.
 
-Plain ASCII: the table has to survive log files and terminals of any encoding.
+The table is plain ASCII, so that log files and terminals of any encoding can show it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ WIDTH = 120
 MISSING, DIVERGED = "-", "diverged"
 
 SCHEDULES_ABREAST = 5
-"""Schedules beside each other in a table of lines."""
+"""Number of schedules side by side in a table of spectral lines."""
 
 Metrics = Mapping[str, float | None]
 
@@ -41,19 +41,18 @@ _ROLLOUT_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 def summary_table(metrics: Metrics, *, title: str, lines: Sequence[SpectralLine] = ()) -> RenderableType:
     """The scores of a run in blocks: one-step test, a row per schedule, lines of a molecule, costs.
 
-    - every ``test/<quantity>``, and where there is ``test/linear_<quantity>``, the linear shortcut alone, it beside;
+    - every ``test/<quantity>``, beside ``test/linear_<quantity>`` of the linear shortcut alone if there is one;
     - ``rollout/<schedule>/<quantity>`` with the quantities of `mlmd.evaluation.rollout_scores` and
-      ``n_force_calls``, ``frequency``, ``diverged_replicas``;
-    - every ``learning/<quantity>``, how a run that trains its own predictor went, and every ``cost/<quantity>``.
+      ``force_calls``, ``frequency``, ``diverged_replicas``;
+    - every ``learning/<quantity>`` of a run that trains its own predictor, and every ``cost/<quantity>``.
 
-    Units are read from the ends of the names. A score that is absent shows as "-"; one of a rollout that is there
-    without a finite value (None in a JSON file) as "diverged", unless ``diverged_replicas`` is zero. Other keys are
-    not shown.
+    Units are read from the ends of the names. A missing score is shown as "-". A score of a rollout without a finite
+    value (None in a JSON file) is shown as "diverged", unless ``diverged_replicas`` is zero. Other keys are not shown.
 
     Args:
         metrics: by name ``split/quantity``.
         title: first line, e.g. ``RunLabel.title``.
-        lines: of a molecule of more than two atoms, as ``curves.json`` has them.
+        lines: spectral lines of a molecule of more than two atoms, as stored in ``curves.json``.
 
     Returns:
         A rich renderable, at most 120 columns wide.
@@ -75,7 +74,9 @@ def summary_blocks(metrics: Metrics, lines: Sequence[SpectralLine] = ()) -> list
 
 
 def print_summary(metrics: Metrics, folder: str | Path, title: str) -> None:
-    """Print :func:`summary_table`, the page and the folder of the run, without colours where stdout is no terminal.
+    """Print :func:`summary_table` and the paths of the page and the folder of the run.
+
+    There are no colours if stdout is not a terminal.
 
     Args:
         metrics: by name ``split/quantity``.
@@ -83,7 +84,7 @@ def print_summary(metrics: Metrics, folder: str | Path, title: str) -> None:
         title: first line.
     """
     console = Console(highlight=False)
-    # rich takes 80 columns where there is no terminal, too few for the table.
+    # Without a terminal rich assumes 80 columns, too few for the table.
     console = Console(highlight=False, width=min(WIDTH, console.width) if console.is_terminal else WIDTH)
     curves = Path(folder) / "curves.json"
     lines = read_curves(curves).get("lines", []) if curves.is_file() else []
@@ -95,7 +96,7 @@ def print_summary(metrics: Metrics, folder: str | Path, title: str) -> None:
 
 
 def schedules(metrics: Metrics) -> list[str]:
-    """Schedules that ``rollout/<schedule>/<quantity>`` keys name, in the order of their first key.
+    """Schedules of the keys ``rollout/<schedule>/<quantity>``, in the order of their first key.
 
     >>> schedules({"rollout/f=0.01/vacf_error": 0.1, "rollout/f=0/vacf_error": None, "test/mae": 1.0})
     ['f=0.01', 'f=0']
@@ -119,7 +120,7 @@ def _table(*headings: str) -> Table:
 
 
 def _add_row(table: Table, *cells: str) -> None:
-    # As Text: a name in brackets is a name, no markup.
+    # As Text, so that brackets in a name are not read as markup.
     table.add_row(*(Text(cell) for cell in cells))
 
 
@@ -176,7 +177,7 @@ def _rollout_cells(scores: Metrics) -> Iterator[str]:
 
 
 def _line_blocks(lines: Sequence[SpectralLine]) -> Iterator[Table]:
-    """A row per line: where it is in the reference and under so many schedules, with its shift."""
+    """Tables with a row per line: its wavenumber in the reference and under each schedule, with the shift."""
     names = list(lines[0]["shifts"]) if lines else []
     for start in range(0, len(names), SCHEDULES_ABREAST):
         abreast = names[start : start + SCHEDULES_ABREAST]

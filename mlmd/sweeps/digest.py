@@ -9,7 +9,7 @@ from typing import Any
 from mlmd.io.migrations import VERSION_KEY
 
 KEY = "digest"
-"""Under this name the digest stands in the configuration of a run's folder, where a sweep looks for it."""
+"""Key of the digest in the configuration of a run's folder, where a sweep looks for it."""
 
 _WHERE_NOT_WHAT = ("resume", "trust", VERSION_KEY, KEY)
 
@@ -18,12 +18,11 @@ _N_DIGITS = 16
 
 
 def digest(values: Mapping[str, Any]) -> str:
-    """The digest of all that decides a job's results.
+    """The digest of everything that determines a job's results.
 
-    Left out are the version of the configuration's format, and the places of files: the folder to resume and the
-    cache of reference data. A checkpoint counts by
-    its content, so that a file that was moved is the same and one that was overwritten is another. All else counts,
-    the seed, the number of threads and the logger included.
+    The digest covers all values, including the seed, the number of threads and the logger, except the version of the
+    configuration's format, the trusted names, the folder to resume and the cache of reference data. A checkpoint enters
+    with its content: a moved file has the same digest, an overwritten one another.
 
     Args:
         values: the resolved configuration, plain values.
@@ -35,7 +34,7 @@ def digest(values: Mapping[str, Any]) -> str:
     if isinstance(deciding.get("data"), Mapping):
         deciding["data"] = {key: value for key, value in deciding["data"].items() if key != "cache"}
     if not deciding.get("callbacks"):
-        deciding.pop("callbacks", None)  # as before there were any
+        deciding.pop("callbacks", None)  # the digest of versions without callbacks
     if isinstance(deciding.get("logger"), Mapping):
         deciding["logger"] = _trackers(deciding["logger"])
     if deciding.get("checkpoint") is not None:
@@ -45,12 +44,12 @@ def digest(values: Mapping[str, Any]) -> str:
 
 
 def _trackers(logger: Mapping[str, Any]) -> dict[str, Any]:
-    """Trackers and their options, W&B by whether it is one of them: finished jobs of earlier versions count as such."""
+    """Trackers and their options, with `wandb` as true or false, as in the digests of earlier versions."""
     return {**logger, "wandb": "wandb" in logger}
 
 
 def _content(checkpoint: Path) -> str:
-    """The digest of a checkpoint's content; its path if it cannot be read, which is an error later."""
+    """The digest of a checkpoint's content; its path if the file cannot be read, which raises an error later."""
     try:
         path = checkpoint / "best.ckpt" if checkpoint.is_dir() else checkpoint
         return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""The clock of a training: time to each accuracy, kept when the run is resumed."""
+"""Measures the training time to each accuracy; a resumed run continues the measurement."""
 
 import time
 from typing import Any
@@ -10,17 +10,18 @@ ACCURACIES_PERCENT = (99.9, 99.99)
 
 
 class TrainingClock(Callback):
-    """Logs ``time/train_s`` with every validation, and notes when an accuracy was first reached.
+    """Logs ``time/train_s`` with every validation, and stores when an accuracy was first reached.
 
-    The time of training runs from its first batch and includes validations and their rollouts. A resumed run continues
-    from the time of its checkpoint; what was lost after it does not count. A round of retraining continues from the
-    time of the training before, and the time between them counts.
+    The time of training starts with the first batch and includes validations and their rollouts. A resumed run
+    continues from the time of its checkpoint; the time that was lost after it is not counted. A round of retraining
+    continues from the time of the training before, and the time between them is counted.
 
     Args:
         began: `time.perf_counter` at the start of the command.
 
     Attributes:
-        first_step_s: from the start of the command to the end of this process's first training step, s; None before.
+        first_step_s: time from the start of the command to the end of the first training step of this process, s; None
+            before that step.
         reached_s: time of training at the first validation with an accuracy, by accuracy in percent.
     """
 
@@ -37,12 +38,12 @@ class TrainingClock(Callback):
         return self._before_s + (0.0 if self._train_began is None else time.perf_counter() - self._train_began)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start, or continue."""
+        """Start or continue the clock."""
         self._before_s = self.train_s
         self._train_began = time.perf_counter()
 
     def on_train_batch_end(self, *arguments: Any) -> None:
-        """Note the first step."""
+        """Store the time of the first step."""
         if self.first_step_s is None:
             self.first_step_s = time.perf_counter() - self.began
 
@@ -51,7 +52,7 @@ class TrainingClock(Callback):
         pl_module.log("time/train_s", self.train_s, batch_size=1)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the accuracies that this validation has reached."""
+        """Store the time of each accuracy that this validation is the first to reach."""
         accuracy = float(trainer.callback_metrics["val/velocity_accuracy_percent"])
         for level in ACCURACIES_PERCENT:
             if accuracy >= level:

@@ -127,9 +127,9 @@ def test_a_run_of_an_older_version_is_resumed_without_rounds(trained, cli, tmp_p
 def test_a_round_without_usable_states_ends_it(trained, tmp_path, monkeypatch, capsys, no_figures):
     monkeypatch.setattr("mlmd.data.visited_states.ENERGY_GROWTH", 0.0)
     metrics = train(tmp_path / "run", *ROUNDS)
-    said = capsys.readouterr().out
-    assert "retraining 1 of 2: 8 replicas visited 560 states, 0 % kept, 280 force calls" in said
-    assert "retraining ends here: no replica stayed in physics for 33 steps" in said
+    output = capsys.readouterr().out
+    assert "retraining 1 of 2: 8 replicas visited 560 states, 0 % kept, 280 force calls" in output
+    assert "retraining ends here: no replica stayed in physics for 33 steps" in output
     assert (metrics["retraining/rounds"], metrics["retraining/1/kept_share"]) == (0, 0.0)
     assert_same_weights(tmp_path / "run" / "best.ckpt", trained / "best.ckpt")
 

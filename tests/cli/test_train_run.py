@@ -76,8 +76,8 @@ def test_metrics_are_flat_and_complete(metrics):
 
 def test_counts_are_those_of_the_schedules(metrics):
     for schedule, calls in zip(SCHEDULES, (0, 0, 4, 4), strict=True):
-        said = {name: metrics[f"rollout/{schedule}/{name}"] for name in PER_SCHEDULE[-5:-1]}
-        assert said == {
+        reported = {name: metrics[f"rollout/{schedule}/{name}"] for name in PER_SCHEDULE[-5:-1]}
+        assert reported == {
             "force_calls": calls,
             "frequency": calls / 400,
             "n_steps": 400,

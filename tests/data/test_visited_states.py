@@ -95,8 +95,8 @@ def test_without_full_correction_the_error_of_the_last_kick_is_kept(visit, rollo
 
     states = visit(predictor, correction=correction)
     frame = predictor.decomposition.frame(states.trajectory.positions, states.trajectory.velocities_before)
-    said = predictor.decomposition.project(frame, states.target_kicks)
-    torch.testing.assert_close(said, cut(expected), rtol=1e-9, atol=1e-15)
+    projected = predictor.decomposition.project(frame, states.target_kicks)
+    torch.testing.assert_close(projected, cut(expected), rtol=1e-9, atol=1e-15)
 
 
 def test_inputs_carry_the_learned_update_and_targets_the_asked_one(visit, predictor):

@@ -171,8 +171,8 @@ def test_an_error_of_the_calculator_passes(atoms, exact, make_dynamics):
 def test_a_molecule_that_leaves_its_shape(atoms, exact, make_dynamics):
     class Pushing(type(exact)):
         def predict(self, frame, positions, velocities, state):
-            said = super().predict(frame, positions, velocities, state)
-            return None if said is None else said + 0.05
+            prediction = super().predict(frame, positions, velocities, state)
+            return None if prediction is None else prediction + 0.05
 
     pushing = Pushing(exact.spec).double()
     pushing.load_state_dict(exact.state_dict())

@@ -34,8 +34,8 @@ def measured(checkpoint: Path, folder: Path, n_steps: int) -> float:
         os.write(writer, f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}".encode())
         os._exit(0)
     os.close(writer)
-    with os.fdopen(reader) as said:
-        peak = float(said.read())
+    with os.fdopen(reader) as report:
+        peak = float(report.read())
     os.waitpid(child, 0)
     return peak
 

@@ -22,7 +22,7 @@ def study(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def fast(tmp_path_factory):
-    """The folder of the fast form's runs, and what was said."""
+    """The folder of the fast form's runs, and the console output."""
     runs = tmp_path_factory.mktemp("study")
     ended = study("--fast", "--runs", str(runs))
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]

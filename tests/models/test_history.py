@@ -80,5 +80,5 @@ def test_a_held_kick_is_the_last_one(make_predictor, run, changes, update):
 def test_an_lstm_learns_what_a_held_kick_leaves(make_predictor, run):
     predictor = make_predictor(run, shortcut="held")
     features, targets = predictor.training_pairs(run)
-    said = predictor.scaling.network_targets(features, targets)
-    assert float(said.square().mean()) == pytest.approx(1.0)
+    targets_of_network = predictor.scaling.network_targets(features, targets)
+    assert float(targets_of_network.square().mean()) == pytest.approx(1.0)

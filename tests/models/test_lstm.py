@@ -19,8 +19,8 @@ def test_step_by_step_is_the_whole_sequence(hidden_size, n_layers, n_replicas):
     outputs, after = lstm(inputs)
     state = lstm.initial_state(n_replicas)
     for time in range(15):
-        said, state = lstm.step(inputs[:, time], state)
-        torch.testing.assert_close(said, outputs[:, time], rtol=0, atol=1e-13)
+        output, state = lstm.step(inputs[:, time], state)
+        torch.testing.assert_close(output, outputs[:, time], rtol=0, atol=1e-13)
     for ours, theirs in zip(state, after, strict=True):
         assert ours.shape == (n_layers, n_replicas, hidden_size)
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-13)
@@ -43,10 +43,10 @@ def test_one_cell_by_hand():
     c_after = f.sigmoid() * c + i.sigmoid() * g.tanh()
     h_after = o.sigmoid() * c_after.tanh()
     state = (torch.full((1, 1, 1), h, dtype=torch.float64), torch.full((1, 1, 1), c, dtype=torch.float64))
-    said, (hidden, cell) = lstm.step(torch.full((1, 1), x, dtype=torch.float64), state)
+    output, (hidden, cell) = lstm.step(torch.full((1, 1), x, dtype=torch.float64), state)
     assert float(hidden) == pytest.approx(float(h_after), rel=1e-14)
     assert float(cell) == pytest.approx(float(c_after), rel=1e-14)
-    assert float(said) == pytest.approx(float(weights["head.weight"][0, 0] * h_after + weights["head.bias"][0]))
+    assert float(output) == pytest.approx(float(weights["head.weight"][0, 0] * h_after + weights["head.bias"][0]))
 
 
 def test_an_untrained_network_predicts_zero():

@@ -18,11 +18,11 @@ def network(hidden_size, n_layers):
 
 def streamed(memory, lstm, inputs):
     state = memory.initial(lstm, len(inputs))
-    said = []
+    outputs = []
     for time in range(inputs.shape[1]):
         output, state = memory.step(lstm, inputs[:, time], state, time)
-        said.append(output)
-    return torch.stack(said, dim=1)
+        outputs.append(output)
+    return torch.stack(outputs, dim=1)
 
 
 @torch.no_grad()

@@ -44,13 +44,13 @@ def run(reference, hcl_morse):
 def stream(predictor, trajectory):
     """What ``predict`` says at every frame of a trajectory when each step takes its true kick; None early on."""
     state = predictor.initial_state(trajectory.n_replicas)
-    said = []
+    predictions = []
     for time in range(len(trajectory)):
         positions, velocities = trajectory.positions[:, time], trajectory.velocities_before[:, time]
         frame = predictor.decomposition.frame(positions, velocities)
-        said.append(predictor.predict(frame, positions, velocities, state))
+        predictions.append(predictor.predict(frame, positions, velocities, state))
         state.last_update = predictor.decomposition.project(frame, trajectory.kicks[:, time])
-    return said
+    return predictions
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -67,9 +67,9 @@ def test_streaming_is_the_sequence(make_predictor, run, variant):
     if not predictor.predicts_update:
         frame = predictor.decomposition.frame(run.positions, run.velocities_before)
         whole = whole - predictor.decomposition.project(frame, run.velocities_before)[:, predictor.n_history :]
-    said = stream(predictor, run)
-    assert all(components is None for components in said[: predictor.n_input_history])
-    streamed = torch.stack(said[predictor.n_history :], dim=1)
+    predictions = stream(predictor, run)
+    assert all(components is None for components in predictions[: predictor.n_input_history])
+    streamed = torch.stack(predictions[predictor.n_history :], dim=1)
     torch.testing.assert_close(streamed, whole, rtol=0, atol=1e-13)
 
 
@@ -158,10 +158,10 @@ def test_lab_frame_kicks_carry_no_momentum_where_training_kicks_have_none(
     make_predictor, run, reference, hcl_morse, noise, target
 ):
     predictor = make_predictor(run, components="cartesian", target=target, noise=noise)
-    said = torch.stack(stream(predictor, reference(hcl_morse, 40, n_replicas=6))[1:], dim=1)
+    predictions = torch.stack(stream(predictor, reference(hcl_morse, 40, n_replicas=6))[1:], dim=1)
     masses = hcl_morse.masses()[:, None]
-    momenta = (masses * said.unflatten(-1, (2, 3))).sum(dim=-2)
-    scale = float((masses * said.unflatten(-1, (2, 3))).abs().max())
+    momenta = (masses * predictions.unflatten(-1, (2, 3))).sum(dim=-2)
+    scale = float((masses * predictions.unflatten(-1, (2, 3))).abs().max())
     assert scale > 1e-3
     assert float(momenta.abs().max()) < 1e-11 * scale
 
@@ -173,13 +173,13 @@ def test_a_stored_state_goes_on_as_if_never_stopped(make_predictor, run, memory,
     predictor = make_predictor(run, coordinate_frames=2, history=history, **MEMORIES[memory])
 
     def steps(state, start, stop):
-        said = []
+        predictions = []
         for time in range(start, stop):
             positions, velocities = run.positions[:, time], run.velocities_before[:, time]
             frame = predictor.decomposition.frame(positions, velocities)
-            said.append(predictor.predict(frame, positions, velocities, state))
+            predictions.append(predictor.predict(frame, positions, velocities, state))
             state.last_update = predictor.decomposition.project(frame, run.kicks[:, time])
-        return said
+        return predictions
 
     whole = steps(predictor.initial_state(3), 0, 30)
     for stop in (0, 1, 4, 17):
@@ -198,4 +198,4 @@ def test_states_without_rotation_give_finite_numbers(make_predictor, hcl_morse):
     for components, frame in COMPONENTS.values():
         predictor = make_predictor(run, components=components, frame=frame)
         assert all(bool(tensor.isfinite().all()) for tensor in predictor.training_pairs(run))
-        assert all(said is None or bool(said.isfinite().all()) for said in stream(predictor, run))
+        assert all(each is None or bool(each.isfinite().all()) for each in stream(predictor, run))

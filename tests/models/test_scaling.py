@@ -46,8 +46,8 @@ def test_combine_inverts_network_targets(shortcut, noise):
 def test_network_targets_are_uncorrelated_with_unit_variance(shortcut):
     features, targets = data()
     scaling = fitted(features, targets, shortcut=shortcut)
-    said = scaling.network_targets(features, targets)
-    close(said.mT @ said / len(said), torch.eye(3, dtype=torch.float64), 1e-9)
+    outputs = scaling.network_targets(features, targets)
+    close(outputs.mT @ outputs / len(outputs), torch.eye(3, dtype=torch.float64), 1e-9)
 
 
 def test_the_shortcut_is_the_least_squares_fit():
@@ -72,8 +72,8 @@ def test_an_exact_linear_law_leaves_nothing_to_learn():
     scaling = fitted(features, features @ law + 0.5)
     assert scaling.n_learned == 0
     new = data(seed=1)[0]
-    said = 1e6 * torch.ones(400, 2, dtype=torch.float64)
-    close(scaling.combine(new, said), new @ law + 0.5, 1e-13 * float((features @ law).abs().max()))
+    outputs = 1e6 * torch.ones(400, 2, dtype=torch.float64)
+    close(scaling.combine(new, outputs), new @ law + 0.5, 1e-13 * float((features @ law).abs().max()))
     assert torch.count_nonzero(scaling.network_targets(features, features @ law + 0.7)) == 0
 
 
@@ -86,8 +86,8 @@ def test_directions_that_hold_exactly_are_kept_exactly():
     scaling = fitted(features, conserved)
     assert scaling.n_learned == 2
     weights = torch.tensor([1.0, 35.0, 2.0], dtype=torch.float64)
-    said = torch.randn(400, 3, dtype=torch.float64)
-    predicted = scaling.combine(data(seed=1)[0], said)
+    outputs = torch.randn(400, 3, dtype=torch.float64)
+    predicted = scaling.combine(data(seed=1)[0], outputs)
     assert float((predicted @ weights).abs().max()) < 1e-13 * float((predicted.abs() * weights).max())
     assert float(predicted.std()) > 0.1 * float(conserved.std())
 
@@ -120,9 +120,9 @@ def test_noisy_inputs_leave_targets_of_unit_variance_and_the_known_response():
     scaling = fitted(features, targets, noise=noise)
     shift = noise * torch.randn(features.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     noisy = features + shift / scaling.input_gain
-    said = scaling.network_targets(noisy, targets)
-    close(said, scaling.network_targets(features, targets) + shift @ scaling.noise_response(), 1e-11)
-    close(said.mT @ said / len(said), torch.eye(3, dtype=torch.float64), 0.03)  # 4 / sqrt(40 000)
+    outputs = scaling.network_targets(noisy, targets)
+    close(outputs, scaling.network_targets(features, targets) + shift @ scaling.noise_response(), 1e-11)
+    close(outputs.mT @ outputs / len(outputs), torch.eye(3, dtype=torch.float64), 0.03)  # 4 / sqrt(40 000)
 
 
 def test_an_input_that_never_changes_is_switched_off():
@@ -163,8 +163,8 @@ def test_without_a_network_no_direction_is_learned():
     scaling.fit(features, targets, noise=0.0)
     assert scaling.n_learned == 0
     assert torch.equal(scaling.linear(features), fitted(features, targets).linear(features))
-    said = 1e6 * torch.ones(400, 3)
-    assert torch.equal(scaling.combine(features, said), scaling.linear(features))
+    outputs = 1e6 * torch.ones(400, 3)
+    assert torch.equal(scaling.combine(features, outputs), scaling.linear(features))
     assert torch.count_nonzero(scaling.network_targets(features, targets)) == 0
 
 
@@ -174,6 +174,6 @@ def test_scales_are_stored_in_double_precision_and_travel_in_the_state_dict():
     assert {tensor.dtype for tensor in scaling.state_dict().values()} == {torch.float64}
     other = Scaling(4, 3, shortcut=True)
     other.load_state_dict(scaling.state_dict())
-    said = torch.randn(400, 3)
-    assert torch.equal(other.combine(features, said), scaling.combine(features, said))
-    assert scaling.combine(features, said).dtype == torch.float64
+    outputs = torch.randn(400, 3)
+    assert torch.equal(other.combine(features, outputs), scaling.combine(features, outputs))
+    assert scaling.combine(features, outputs).dtype == torch.float64

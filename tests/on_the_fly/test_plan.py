@@ -18,14 +18,14 @@ def test_held_out_steps_leave_some_to_learn_from():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "words"),
     [
         ({"held_out_steps": 50}, "held_out_steps = 50 is too short: 10 steps of history"),
         ({"first_steps": 90}, "first_steps = 90 is too short to learn from: it must be at least 93"),
         ({"fallback_steps": 92}, "fallback_steps = 92 is too short to learn from: it must be at least 93"),
     ],
 )
-def test_lengths_fit_the_predictor(changes, said):
+def test_lengths_fit_the_predictor(changes, words):
     OnTheFlyPlan(**PLAN).check_history(10, 33)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=words):
         OnTheFlyPlan(**(PLAN | changes)).check_history(10, 33)

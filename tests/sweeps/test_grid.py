@@ -1,4 +1,4 @@
-"""What is run, skipped, resumed and said, with trainings that take no time."""
+"""Which jobs are run, skipped and resumed, and what is printed, with trainings that take no time."""
 
 import re
 from pathlib import Path

@@ -13,17 +13,17 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "a.py", line 1\nValueErr
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "words"),
+    ("output", "code", "words"),
     [
         ("data: train 64\nerror: seed = -5 is bad\nwandb: bye\n", 2, "seed = -5 is bad"),
         (TRACEBACK, 1, "ValueError: no such axis"),
         ("data: train 64\n", -9, "killed by SIGKILL"),
-        ("", 3, "exit code 3 and not a word"),
+        ("", 3, "exit code 3 without any output"),
     ],
 )
-def test_the_cause_of_a_failure_is_the_last_line_of_the_output(said, code, words, tmp_path):
+def test_the_cause_of_a_failure_is_the_last_line_of_the_output(output, code, words, tmp_path):
     console = tmp_path / "console.log"
-    console.write_text(BEFORE + said)
+    console.write_text(BEFORE + output)
     assert _last_words(console, len(BEFORE), code) == words
 
 

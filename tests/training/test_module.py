@@ -19,21 +19,22 @@ def fields(trajectory: Trajectory):
 def test_the_loss_is_that_of_every_step_after_the_warm_up(make_module, monkeypatch):
     module = make_module()
     inputs, targets = torch.randn(3, 12, module.predictor.network.lstm.input_size), torch.randn(3, 12, 1)
-    said, _ = module.predictor.network(inputs)
+    prediction, _ = module.predictor.network(inputs)
     n_skipped = module.predictor.memory.n_skipped
     assert n_skipped == 8
-    expected = (said[:, n_skipped:] - targets[:, n_skipped:]).square().mean()
+    expected = (prediction[:, n_skipped:] - targets[:, n_skipped:]).square().mean()
     monkeypatch.setattr(module, "log", Mock())
     torch.testing.assert_close(module.training_step((inputs, targets), 0), expected)
 
 
 @pytest.mark.parametrize("floor", [0.1, 2.0])
 def test_the_relative_loss_weighs_stretches_by_their_size(floor):
-    said, target = torch.randn(2, 30, 1), torch.randn(2, 30, 1)
+    prediction, target = torch.randn(2, 30, 1), torch.randn(2, 30, 1)
     target[1] *= 1e-3
-    loss = SequenceLoss(floor)(said, target)
+    loss = SequenceLoss(floor)(prediction, target)
     parts = [
-        float(((a - b) ** 2).mean()) / (float((b**2).mean()) + floor**2) for a, b in zip(said, target, strict=True)
+        float(((a - b) ** 2).mean()) / (float((b**2).mean()) + floor**2)
+        for a, b in zip(prediction, target, strict=True)
     ]
     assert float(loss) == pytest.approx(sum(parts) / 2, rel=1e-5)
 

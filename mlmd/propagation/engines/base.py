@@ -16,13 +16,13 @@ N_PAST_KICKS = 3
 class Engine(Protocol):
     """Advances learned steps; every engine gives the trajectory of the eager one within a stated tolerance.
 
-    An engine may keep the predictor's memory in a form of its own from one call to the next; ``sync_memory`` brings
-    ``learned.memory`` up to date, so a run saved with one engine can be continued with another. States are never
+    Between two calls an engine may keep the predictor's memory in another form; ``sync_memory`` brings
+    ``learned.memory`` up to date, so that a run saved with one engine can be continued with another. States are never
     changed in place.
 
     Attributes:
-        name: the word that selects it.
-        description: what serves the rollout at hand, for the user; the name before one is bound.
+        name: name by which it is chosen.
+        description: engine that the bound rollout uses, for the user; the name if no rollout is bound.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Engine(Protocol):
     def description(self) -> str: ...  # noqa: D102 - described with the attributes
 
     def bind(self, learned: LearnedKick) -> None:
-        """Serve the rollout of ``learned`` from now on; weights are read here, once."""
+        """Prepare for the rollout of ``learned``; the weights are read only here."""
         ...
 
     def advance(

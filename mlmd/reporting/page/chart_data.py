@@ -1,4 +1,4 @@
-"""The data of charts as plain values, which ``page.js`` draws."""
+"""Converts charts to plain values, which ``page.js`` draws."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -8,7 +8,7 @@ from mlmd.reporting.page.parts import LineChart, Number, ScatterChart
 from mlmd.reporting.style import schedule_line
 
 DIGITS = 5
-"""Of a number in a chart; more than a screen can tell."""
+"""Significant digits of a number in a chart; more than a screen resolves."""
 
 _DASHES = {"-": [], "--": [7, 4], ":": [2, 3], "-.": [8, 3, 2, 3]}
 
@@ -76,7 +76,7 @@ def _look(index: int) -> tuple[str, list[int]]:
 
 
 def _numbers(values: Sequence[Number], *, positive: bool = False) -> list[float | None]:
-    """Short numbers; None for what is not finite or has no logarithm."""
+    """Rounded numbers; None for a number that is not finite, or not positive on a logarithmic axis."""
     return [
         float(f"{value:.{DIGITS}g}") if value is not None and isfinite(value) and (value > 0 or not positive) else None
         for value in values

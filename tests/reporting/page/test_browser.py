@@ -81,12 +81,12 @@ def test_a_click_in_the_legend_hides_a_line_with_its_band(page):
 def test_hovering_shows_the_value(page):
     canvas = page.locator("canvas").first
     canvas.hover(position={"x": 500, "y": 150})
-    said = canvas.evaluate(
+    shown = canvas.evaluate(
         "canvas => { const { title, body } = Chart.getChart(canvas).tooltip; return [title, body.map(b => b.lines)]; }"
     )
-    assert said[0] == ["1"]
-    assert [" never: 0.001 (1.00e-4 to 0.01)"] in said[1]
-    assert len(said[1]) == len({line for (line,) in said[1]}), "a band is not told apart from its line"
+    assert shown[0] == ["1"]
+    assert [" never: 0.001 (1.00e-4 to 0.01)"] in shown[1]
+    assert len(shown[1]) == len({line for (line,) in shown[1]}), "the edges of a band are listed like lines"
 
 
 def test_many_lines_can_be_hidden_at_once(opened, tmp_path):
