@@ -16,25 +16,33 @@ BESIDE_RESUME = ("resume=", "trust=")
 """Beginnings of the overrides that a resumed run takes."""
 
 
-def resumed_config(config: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def resumed_config(
+    config: Mapping[str, Any], overrides: Sequence[str], *, longer: Sequence[str] = ()
+) -> dict[str, Any]:
     """The configuration of the run to resume, in the present format.
 
     Args:
         config: of the command line, with ``resume`` and ``trust``.
         overrides: what the command line changes.
+        longer: keys of lengths that the command line may raise.
 
     Raises:
-        ConfigError: the command line changes something else.
+        ConfigError: the command line changes something else, or lowers a length.
         DataError: the folder holds no configuration, or one that names code which is not trusted.
     """
     folder: str = config["resume"]
-    extra = [override for override in overrides if not override.startswith(BESIDE_RESUME)]
+    beside = (*BESIDE_RESUME, *(f"{key}=" for key in longer))
+    extra = [override for override in overrides if not override.startswith(beside)]
     if extra:
         raise ConfigError(f"resume= takes its configuration from {folder}; remove {' '.join(extra)}")
     import_modules_of(config.get("trust") or ())
     stored = read_config(Path(folder))
     require_trusted(stored, Path(folder) / "config.yaml", trusted=config.get("trust") or ())
-    return stored | {"resume": folder, "trust": config.get("trust")}
+    raised = {key: config[key] for key in longer if any(each.startswith(f"{key}=") for each in overrides)}
+    for key, value in raised.items():
+        if not (isinstance(value, int) and value > stored.get(key, 0)):
+            raise ConfigError(f"{key} = {value} must be more than the {stored.get(key)} of the run that is extended")
+    return stored | raised | {"resume": folder, "trust": config.get("trust")}
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,13 +17,14 @@ from mlmd.cli.settings import Component, SimulateSettings
 from mlmd.cli.trackers import make_trackers
 from mlmd.cli.trust import import_modules_of, require_trusted
 from mlmd.data.generation import draw_initial, trajectory_metadata
-from mlmd.errors import DataError
+from mlmd.errors import ConfigError, DataError
 from mlmd.evaluation.evaluate import RolloutEvaluation, evaluate_system
 from mlmd.io.identity import identity
 from mlmd.io.load_predictor import find_checkpoint, load_predictor_and_config
 from mlmd.io.run_folder import REFERENCE_FILE, TRAJECTORY_FILE, RunFiles, peak_memory_MB, stored_config
 from mlmd.io.trajectory_file import TrajectoryFile
 from mlmd.io.xyz import write_extended_xyz
+from mlmd.models import VelocityPredictor
 from mlmd.progress import say, say_diverged
 from mlmd.propagation import Dynamics, Engine, Injection, reference_dynamics
 from mlmd.propagation.simulate_to_file import RecordingPlan, record
@@ -34,8 +36,11 @@ from mlmd.reporting.style import RunLabel
 from mlmd.reporting.trackers import TrackedRun, Tracker
 from mlmd.systems import System
 
-LEFT_BEHIND = ("metrics.json", "curves.json", "replicas.csv", REPORT_FILE, REFERENCE_FILE, "trajectory_*.xyz")
+LEFT_BEHIND = ("metrics.json", "curves.json", "replicas.csv", REPORT_FILE, "trajectory_*.xyz")
 """What a run writes near its end, and an earlier run in the same folder may have left."""
+
+OF_ANOTHER_RUN = (REFERENCE_FILE, "*.end.pt")
+"""What a shorter run that is extended continues, and another run in the same folder may have left."""
 
 NOT_DECIDING = ("resume", "trust", "judge", "energy_every", "xyz", "threads", "logger", "figures")
 """Keys that leave every frame as it is."""
@@ -97,13 +102,13 @@ def simulate(
     label = run_label(words, n_replicas=settings.n_replicas, n_steps=n_learned_steps, dt_fs=system.dt_fs)
     say(f"mlmd: {label.title}, {settings.injection_name}, {settings.n_replicas} replicas, {settings.n_steps} steps")
     _say_departures(parts, trained)
-    _begin(files, config, resumes=stored is not None)
+    extends = stored is not None and stored["n_steps"] != settings.n_steps
+    _begin(files, config, resumes=stored is not None, extends=extends)
     plan = RecordingPlan(
         n_steps=settings.n_steps,
         every=settings.every,
         chunk_steps=settings.chunk_steps,
-        # As the frames were begun: an older version has written another configuration than this one would.
-        identity=identity(stored or config, not_deciding=NOT_DECIDING, predictor=predictor),
+        identity_of=partial(_identity, stored or config, predictor),
         resumes=stored is not None,
     )
     initial = draw_initial(system, regime, settings.n_replicas, seed=settings.seed, purpose="simulation")
@@ -133,13 +138,20 @@ class _Job:
         return str(self.settings.injection_name)
 
 
-def _begin(files: RunFiles, config: Values, *, resumes: bool) -> None:
-    """Start the run's folder, and remove from it what an earlier run has left."""
+def _begin(files: RunFiles, config: Values, *, resumes: bool, extends: bool) -> None:
+    """Start the run's folder, and remove from it what an earlier run, or a shorter one that is extended, has left."""
     files.begin(config, resumes=resumes)
-    if not resumes:
-        for left_behind in LEFT_BEHIND:
+    if not resumes or extends:
+        for left_behind in LEFT_BEHIND if extends else LEFT_BEHIND + OF_ANOTHER_RUN:
             for path in files.folder.glob(left_behind):
                 path.unlink()
+    if extends:
+        files.write_config(config, is_extended=True)
+
+
+def _identity(config: Values, predictor: VelocityPredictor, n_steps: int) -> str:
+    """The identity of the frames as they were begun: an older version has written another configuration."""
+    return identity({**config, "n_steps": n_steps}, not_deciding=NOT_DECIDING, predictor=predictor)
 
 
 def _run(job: _Job, *, began: float) -> dict[str, float]:
@@ -170,11 +182,15 @@ def _run(job: _Job, *, began: float) -> dict[str, float]:
 
 
 def _resumed(given: Values, overrides: list[str]) -> Values:
-    config, folder = resumed_config(given, overrides), given["resume"]
+    folder = Path(given["resume"])
+    config = resumed_config(given, overrides, longer=("n_steps",))
     if "injection_name" not in config:
         raise DataError(f"{folder} is not the folder of a simulation; train.py resumes a training run")
-    if (Path(folder) / "metrics.json").is_file():
-        raise DataError(f"{folder} is complete, there is nothing to resume; give checkpoint= for another simulation")
+    is_longer = any(override.startswith("n_steps=") for override in overrides)
+    if is_longer and config["mode"] == "on_the_fly":
+        raise ConfigError("a run on the fly cannot be extended; begin a new one with this n_steps")
+    if (folder / "metrics.json").is_file() and not is_longer:
+        raise DataError(f"{folder} is complete, there is nothing to resume; a larger n_steps= makes it longer")
     return config
 
 
@@ -194,7 +210,7 @@ def _judge(target: Path, job: _Job) -> RolloutEvaluation:
         reference_dynamics(system, device=job.dynamics.device),
         job.initial,
         reference,
-        replace(job.plan, identity=f"{job.plan.identity} reference"),
+        replace(job.plan, identity_of=lambda n_steps: f"{job.plan.identity_of(n_steps)} reference"),
         name="reference",
         metadata=trajectory_metadata(system, seed=settings.seed) | {"provenance": job.files.provenance},
     )

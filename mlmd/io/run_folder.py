@@ -22,6 +22,9 @@ TRAJECTORY_FILE = "trajectory.h5"
 CHECKSUM = "checksum"
 """Key of ``config.yaml`` for the digest of all its other keys."""
 
+EXTENDED = "extended"
+"""Key of ``config.yaml`` of a run that was made longer than its digest says."""
+
 REFERENCE_FILE = "reference.h5"
 """Frames of the Hamiltonian dynamics that a simulation is judged against."""
 
@@ -71,9 +74,14 @@ class RunFiles:
         hold(self.folder, owner=self)
         remove_temporaries(self.folder)
         if not resumes:
-            values = {CHECKSUM: _checksum(config)} | dict(config)  # first, so that no cut file lacks it
-            write_text(self.folder / "config.yaml", yaml.safe_dump(values, sort_keys=False))
+            self.write_config(config)
             write_json(self.folder / "provenance.json", self.provenance)
+
+    def write_config(self, config: Mapping[str, Any], *, is_extended: bool = False) -> None:
+        """``config.yaml`` with its checksum, and whether it differs from what its digest says by a larger length."""
+        marks = {CHECKSUM: _checksum(config)} | ({EXTENDED: True} if is_extended else {})
+        values = marks | dict(config)  # the checksum is first, so that no cut file lacks it
+        write_text(self.folder / "config.yaml", yaml.safe_dump(values, sort_keys=False))
 
     def write_metrics(self, metrics: Mapping[str, float]) -> None:
         """``metrics.json``, flat; it marks the run as finished, so it is written last.
@@ -107,6 +115,7 @@ def stored_config(folder: Path) -> dict[str, Any]:
         raise DataError(f"{path} is damaged: it is not valid YAML") from error
     if not isinstance(values, dict):
         raise DataError(f"{path} is damaged: it holds no configuration")
+    values.pop(EXTENDED, None)
     checksum = values.pop(CHECKSUM, None)
     if checksum is not None and checksum != _checksum(values):
         raise DataError(

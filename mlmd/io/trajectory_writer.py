@@ -7,7 +7,7 @@ its last restart file are overwritten.
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from mlmd.io.checkpoint_file import load_plain_file
 from mlmd.io.content_digest import require_digest, with_digest
 from mlmd.io.frame_file import FrameFile
 from mlmd.io.migrations import require_known_version
-from mlmd.io.trajectory_file import read_metadata
+from mlmd.io.trajectory_file import TrajectoryFile, read_metadata
 from mlmd.io.trajectory_layout import FrameShape
 from mlmd.state import Trajectory
 
@@ -35,13 +35,14 @@ class TrajectoryWriter:
         path: the trajectory file that `finish` completes.
         identity: text that is the same for the same run and different for any other, such as a digest of its settings.
         n_frames: number of frames of the complete run.
+        keeps_end: whether `finish` leaves the last restart file beside the target, so that `extend` can make it longer.
 
     Raises:
         DataError: the folder cannot be written, or it holds the frames of another run or damaged frames.
     """
 
-    def __init__(self, path: str | Path, *, identity: str, n_frames: int) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, identity: str, n_frames: int, keeps_end: bool = False) -> None:
+        self.path, self._keeps_end = Path(path), keeps_end
         self.folder = _unfinished(self.path)
         self._frames_file, self._restart_file = self.folder / "frames.h5", self.folder / "restart.pt"
         self._identity = identity
@@ -53,7 +54,7 @@ class TrajectoryWriter:
             for leftover in self.folder.glob("*.tmp"):
                 leftover.unlink()
             if _was_killed_in_finish(self.path):
-                self._restart_file.unlink()
+                _put_away(self._restart_file, self.path, keeps_end=keeps_end)
         if self._restart_file.exists():
             self._open(self._read_restart())
         elif any(self.folder.iterdir()):
@@ -118,7 +119,7 @@ class TrajectoryWriter:
         with writing(self.path):
             sha256 = self._file.finish({**metadata, "identity": self._identity})
             put_in_place(self._frames_file, self.path)
-            self._restart_file.unlink()
+            _put_away(self._restart_file, self.path, keeps_end=self._keeps_end)
             self.folder.rmdir()
         return sha256
 
@@ -171,7 +172,42 @@ class TrajectoryWriter:
             temporary.write_bytes(buffer.getbuffer())
 
 
-def finished_metadata(path: str | Path, *, identity: str) -> dict[str, Any] | None:
+def extend(path: Path, *, identity: str, n_frames: int, identity_then: Callable[[Mapping[str, Any]], str]) -> None:
+    """Make a finished trajectory the beginning of a longer one, which a writer of that identity then continues.
+
+    The finished file stays until the longer one replaces it. Nothing happens where the file is not finished, or has the
+    identity already.
+
+    Args:
+        path: the target of the writer, which kept its end.
+        identity: of the longer run.
+        n_frames: number of frames of the longer run.
+        identity_then: the identity that the run had when it was finished, from its last state.
+
+    Raises:
+        DataError: the target belongs to another run, or is damaged.
+    """
+    end = _end_file(path)
+    if not (path.exists() and end.exists()):
+        return
+    stored = load_plain_file(end, kind="mlmd restart file")
+    if not isinstance(stored, dict) or not isinstance(stored.get("state"), dict):
+        raise DataError(f"cannot read {end}: not the end of a recording; begin a new run")
+    require_digest(stored, end)
+    if stored.get("identity") == identity:
+        return
+    if stored.get("identity") != identity_then(stored["state"]):
+        raise _of_another_run(path)
+    writer = TrajectoryWriter(path, identity=identity, n_frames=n_frames, keeps_end=True)
+    if writer.restart_state() is not None:
+        return  # an extension that was interrupted
+    with TrajectoryFile(path) as finished:
+        for start, stop in finished.shape.ranges():
+            writer.append(finished.frames(start, stop))
+    writer.commit(stored["state"])
+
+
+def finished_metadata(path: str | Path, *, identity: str, keeps_end: bool = False) -> dict[str, Any] | None:
     """The metadata of a trajectory that is complete; None if there is none or its run has to continue.
 
     Files that a process killed in `TrajectoryWriter.finish` left are removed.
@@ -179,6 +215,7 @@ def finished_metadata(path: str | Path, *, identity: str) -> dict[str, Any] | No
     Args:
         path: the target of the writer.
         identity: identity of the run.
+        keeps_end: as of the writer.
 
     Raises:
         DataError: the target belongs to another run or is damaged.
@@ -192,7 +229,8 @@ def finished_metadata(path: str | Path, *, identity: str) -> dict[str, Any] | No
         raise _of_another_run(path)
     if restart_file.parent.exists():
         with writing(restart_file.parent):
-            restart_file.unlink(missing_ok=True)
+            if restart_file.exists():
+                _put_away(restart_file, path, keeps_end=keeps_end)
             restart_file.parent.rmdir()
     return metadata
 
@@ -200,6 +238,18 @@ def finished_metadata(path: str | Path, *, identity: str) -> dict[str, Any] | No
 def _unfinished(target: Path) -> Path:
     """The folder of the files of an unfinished run."""
     return target.with_name(f"{target.name}.unfinished")
+
+
+def _end_file(target: Path) -> Path:
+    """The last restart file of a finished run."""
+    return target.with_name(f"{target.name}.end.pt")
+
+
+def _put_away(restart_file: Path, target: Path, *, keeps_end: bool) -> None:
+    if keeps_end:
+        restart_file.replace(_end_file(target))
+    else:
+        restart_file.unlink()
 
 
 def _was_killed_in_finish(target: Path) -> bool:

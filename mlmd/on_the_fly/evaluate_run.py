@@ -132,8 +132,9 @@ def _reference(
         n_steps=judging.reference_steps,
         every=judging.every,
         chunk_steps=None,
-        identity=f"{judging.digest} reference of {judging.reference_steps} steps",
+        identity_of=lambda n_steps: f"{judging.digest} reference of {n_steps} steps",
         resumes=judging.resumes,
+        keeps_end=False,
     )
     record(
         reference_dynamics(system, device=device),

@@ -1,14 +1,14 @@
 """Propagates a run into a file with regular saves, from which a killed run is resumed."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from mlmd.io.trajectory_writer import TrajectoryWriter, finished_metadata
+from mlmd.io.trajectory_writer import TrajectoryWriter, extend, finished_metadata
 from mlmd.progress import StepBar, say
 from mlmd.propagation import Dynamics, Propagator, rollout_counts
 
@@ -31,15 +31,17 @@ class RecordingPlan:
         n_steps: MD steps in all.
         every: steps between two frames.
         chunk_steps: steps between two saves; None saves every ten seconds.
-        identity: text that is the same exactly for the same run.
-        resumes: whether a finished recording is taken as it is.
+        identity_of: text that is the same exactly for the same run, by its number of MD steps.
+        resumes: whether a finished recording is taken as it is, and a shorter one as the beginning.
+        keeps_end: whether the last state is left beside the file, so that the recording can be made longer.
     """
 
     n_steps: int
     every: int
     chunk_steps: int | None
-    identity: str
+    identity_of: Callable[[int], str]
     resumes: bool
+    keeps_end: bool = True
 
     @property
     def n_frames(self) -> int:
@@ -78,10 +80,18 @@ def record(
     Raises:
         DataError: the file cannot be written, or what was recorded belongs to another run or is damaged.
     """
-    finished = finished_metadata(path, identity=plan.identity) if plan.resumes else None
-    if finished is not None:
-        return finished
-    recorder = TrajectoryWriter(path, identity=plan.identity, n_frames=plan.n_frames)
+    identity = plan.identity_of(plan.n_steps)
+    if plan.resumes:
+        extend(
+            path,
+            identity=identity,
+            n_frames=plan.n_frames,
+            identity_then=lambda state: plan.identity_of(state["propagator"]["step"]),
+        )
+        finished = finished_metadata(path, identity=identity, keeps_end=plan.keeps_end)
+        if finished is not None:
+            return finished
+    recorder = TrajectoryWriter(path, identity=identity, n_frames=plan.n_frames, keeps_end=plan.keeps_end)
     committed = recorder.restart_state()
     if committed is None:
         propagator = Propagator.begin(dynamics, *initial)

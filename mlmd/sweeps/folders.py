@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+from mlmd.io.run_folder import EXTENDED
 from mlmd.io.run_lock import is_held
 from mlmd.sweeps.digest import KEY
 
@@ -14,6 +15,8 @@ _RESUMABLE = ("last.ckpt", "trajectory.h5.unfinished", "trajectory.h5")
 """Files of a killed training or simulation from which it can be resumed."""
 
 _DIGEST_LINE = re.compile(rf"^{KEY}: '?([0-9a-f]+)'?$", re.MULTILINE)
+
+_EXTENDED_LINE = re.compile(rf"^{EXTENDED}: true$", re.MULTILINE)
 
 
 class RunFolders:
@@ -78,7 +81,8 @@ def free_folder(wanted: Path, digest: str) -> Path:
 
 def _digest_of(folder: Path) -> str | None:
     try:
-        found = _DIGEST_LINE.search((folder / CONFIG).read_text(encoding="utf-8"))
+        text = (folder / CONFIG).read_text(encoding="utf-8")
+        found = None if _EXTENDED_LINE.search(text) else _DIGEST_LINE.search(text)
     except (OSError, UnicodeDecodeError):
         return None
     return found[1] if found else None

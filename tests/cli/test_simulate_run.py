@@ -30,8 +30,8 @@ def test_a_run_has_every_promised_file(simulated):
         "curves.json",
         "replicas.csv",
         "report.html",
-        "trajectory.h5",
-        "reference.h5",
+        ".lock",
+        *(f"{name}.h5{end}" for name in ("trajectory", "reference") for end in ("", ".end.pt")),
         *(f"trajectory_{replica:04d}.xyz" for replica in range(3)),
         *(f"figures/{name}.png" for name in ("energy_error", "bond", "dynamics", "rollout")),
     }
