@@ -30,8 +30,7 @@ def check_arguments(node: Mapping[str, Any], path: str) -> None:
         )
     declared = _declared(target)
     for key, value in node.items():
-        is_component = isinstance(value, Mapping) and "_target_" in value
-        if key in declared and not is_component and not fits(value, declared[key]):
+        if key in declared and not fits(value, declared[key]):
             wanted = in_words(declared[key])
             if isinstance(value, float) and not is_finite(value):
                 wanted = wanted.replace("a number", "a finite number")

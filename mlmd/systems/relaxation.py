@@ -1,6 +1,7 @@
 """Relaxes a start geometry to the minimum, with the forces of the later run."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import ase
 import numpy as np
@@ -9,6 +10,9 @@ from ase.data import covalent_radii
 
 from mlmd.errors import CalculatorError, PhysicsError
 from mlmd.hamiltonians import SinglePoint
+
+if TYPE_CHECKING:
+    from ase.optimize import BFGS
 
 Array = np.ndarray[Any, Any]
 
@@ -46,7 +50,7 @@ def relax(single_point: SinglePoint, positions: Array, *, symbols: tuple[str, ..
     atoms.calc = _AseForces(single_point)
     whole = n_fragments(symbols, positions)
     optimizer = BFGS(atoms, logfile=None, maxstep=MAX_MOVE_A)
-    for converged in optimizer.irun(fmax=MAX_FORCE_EV_PER_A, steps=MAX_STEPS):
+    for converged in _steps(optimizer, name):
         if n_fragments(symbols, atoms.positions) > whole:
             raise PhysicsError(
                 f"{name} falls apart while it is relaxed (step {optimizer.nsteps}): its start geometry is far from a "
@@ -59,6 +63,21 @@ def relax(single_point: SinglePoint, positions: Array, *, symbols: tuple[str, ..
         f"{name} is not relaxed after {MAX_STEPS} steps (largest force {largest:.2g} eV/A, wanted "
         f"{MAX_FORCE_EV_PER_A:g}): tighten the convergence of the Hamiltonian or start from another structure"
     )
+
+
+def _steps(optimizer: "BFGS", name: str) -> Iterator[bool]:
+    """The steps of an optimizer, each with whether it has converged.
+
+    Raises:
+        CalculatorError: forces are so large that no step can be found.
+    """
+    try:
+        yield from optimizer.irun(fmax=MAX_FORCE_EV_PER_A, steps=MAX_STEPS)
+    except np.linalg.LinAlgError as error:
+        raise CalculatorError(
+            f"{name} is not relaxed (step {optimizer.nsteps}): its forces are too large to find the next geometry; "
+            "start from another structure or choose another method"
+        ) from error
 
 
 def rigid_motions(positions: Array, weights: Array) -> Array:

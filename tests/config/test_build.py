@@ -79,6 +79,10 @@ def test_an_error_of_our_own_keeps_its_words():
         ({"temperature_K": True}, "regime.temperature_K = True must be a number"),
         ({"temperature_K": None}, "regime.temperature_K = None must be a number"),
         ({"temperature_K": [300.0]}, "regime.temperature_K = [300.0] must be a number"),
+        (
+            {"temperature_K": {"_target_": "builtins.float"}},
+            "regime.temperature_K = {'_target_': 'builtins.float'} must be",
+        ),
         ({"_target_": ""}, "regime._target_ = '' must be a dotted path"),
         ({"_target_": 3}, "regime._target_ = 3 must be a dotted path"),
     ],

@@ -261,3 +261,13 @@ def test_the_minimum_of_a_lambda_is_not_stored(tmp_path):
     assert not list(tmp_path.iterdir())
     find_minimum("Cu2", start, AseMethod("ase.calculators.emt.EMT"), cache=str(tmp_path))
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_forces_beyond_all_numbers_are_reported(monkeypatch):
+    def fails(*_: object) -> None:
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+
+    monkeypatch.setattr("ase.optimize.BFGS.step", fails)
+    start = Structure(SYMBOLS, MASSES, np.array([[0, 0, 0], [0, 0.76, 0.6], [0, -0.75, 0.6]]))
+    with pytest.raises(CalculatorError, match=r"water is not relaxed \(step \d+\): its forces are too large to find"):
+        find_minimum("water", start, Springs(), cache=None)
