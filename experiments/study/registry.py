@@ -138,6 +138,10 @@ EXPERIMENTS = (
             _injection(*HARMONIC, PLAIN, "optimizer=adam", "trainer.max_epochs=8"),
         ),
     ),
+    Experiment(
+        "own_model",
+        (Sweep("own_model", (), ("seed=11", "data.batches.noise=0.003", "rollout.n_steps=400")),),
+    ),
     Experiment("conservation", (Sweep("conservation", (), ("rollout.n_steps=1000", *ONE_OF_EACH)),)),
     Experiment(
         "delayed_activation",
