@@ -121,21 +121,22 @@ def learn_on_the_fly(
         seed=settings.seed,
         resumes=resumes,
     )
-    metrics = report(
-        outcome,
-        files,
-        name=name,
-        judging=judging if settings.judge else None,
-        draws=settings.figures,
-        system=system,
-        label=label,
-        device=torch.device(device),
-    )
-    metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
-    if outcome["standing"]["predictor"]:
-        rounds.publish(outcome["standing"]["predictor"])
     title = f"{label.title}, {name}"
-    write_run_page(files.folder, metrics, title=title, lead=label.caption)
-    files.write_metrics(metrics)
+    with resumable("simulate", files.folder, errors=()):
+        metrics = report(
+            outcome,
+            files,
+            name=name,
+            judging=judging if settings.judge else None,
+            draws=settings.figures,
+            system=system,
+            label=label,
+            device=torch.device(device),
+        )
+        metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
+        if outcome["standing"]["predictor"]:
+            rounds.publish(outcome["standing"]["predictor"])
+        write_run_page(files.folder, metrics, title=title, lead=label.caption)
+        files.write_metrics(metrics)
     print_summary(metrics, files.folder, title)
     return metrics

@@ -113,11 +113,12 @@ def simulate(
     )
     initial = draw_initial(system, regime, settings.n_replicas, seed=settings.seed, purpose="simulation")
     tracked = TrackedRun(files.folder, config, "simulate", words, predictor, files.provenance)
-    with resumable("simulate", files.folder), make_trackers(settings.logger, tracked, is_main=True) as tracker:
-        metrics = _run(_Job(settings, files, label, dynamics, initial, plan, tracker), began=began)
     title = f"{label.title}, {settings.injection_name}"
-    write_run_page(files.folder, metrics, title=title, lead=label.caption)
-    files.write_metrics(metrics)
+    with resumable("simulate", files.folder):
+        with make_trackers(settings.logger, tracked, is_main=True) as tracker:
+            metrics = _run(_Job(settings, files, label, dynamics, initial, plan, tracker), began=began)
+        write_run_page(files.folder, metrics, title=title, lead=label.caption)
+        files.write_metrics(metrics)
     print_summary(metrics, files.folder, title)
     return metrics
 

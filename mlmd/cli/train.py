@@ -100,16 +100,16 @@ def train(config: Values, *, folder: str, overrides: list[str], began: float | N
     if is_main:
         say(_what_is_left(predictor))
     tracked = TrackedRun(files.folder, config, "train", words, predictor, files.provenance)
-    with make_trackers(settings.logger, tracked, is_main=is_main) as tracker:
-        loggers: list[Logger] = [CSVLogger(files.folder, name="csv"), *tracker.loggers]
-        clock = TrainingClock(began=began)
-        trainer = make_trainer(
-            plan, module, [rollouts, clock], loggers, folder=files.folder, progress=files.shows_progress
-        )
-        train_began = time.perf_counter()
-        with warnings.catch_warnings():
-            ignore_known_warnings()
-            with resumable("train", files.folder, errors=(), is_saved=(files.folder / "last.ckpt").is_file):
+    with resumable("train", files.folder, errors=(), is_saved=(files.folder / "last.ckpt").is_file):
+        with make_trackers(settings.logger, tracked, is_main=is_main) as tracker:
+            loggers: list[Logger] = [CSVLogger(files.folder, name="csv"), *tracker.loggers]
+            clock = TrainingClock(began=began)
+            trainer = make_trainer(
+                plan, module, [rollouts, clock], loggers, folder=files.folder, progress=files.shows_progress
+            )
+            train_began = time.perf_counter()
+            with warnings.catch_warnings():
+                ignore_known_warnings()
                 if not is_over(plan, files.folder, 0):
                     fit(trainer, module, data, plan=plan, folder=files.folder)
                 train_s = time.perf_counter() - train_began
@@ -126,28 +126,28 @@ def train(config: Values, *, folder: str, overrides: list[str], began: float | N
                     device=device,
                 )
                 stage, retrained = rounds.run(Stage(trainer, module, data))
-            trainer, module = stage.trainer, stage.module
-            metrics = retrained | _test(stage, files)
-        if not trainer.is_global_zero:
-            return metrics
-        say(f"engine: {rollouts.test_plan.engine.description}")
-        metrics |= {
-            "val/best": float(trainer.checkpoint_callback.best_model_score),  # type: ignore[union-attr]  # of "best"
-            "test/velocity_mape_threshold_A_per_fs": module.mape.threshold,
-            "cost/data_force_calls": n_data_calls,
-            "cost/train_s": train_s,
-            **clock.costs(),
-            "cost/rollout_reference_s": rollouts.test_reference_s,
-            **{f"cost/rollout_{name}_s": run.wall_s for name, run in rollouts.test_results.items()},
-        }
-        draw_training(files, rollouts, module, splits, label=label, system=system, draws=settings.figures)
-        metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
-        results = rollouts.test_results.values()
-        tracker.finish(files, metrics, merge_curves([result.curves for result in results]) if results else None)
-    for name, result in rollouts.test_results.items():
-        say_diverged(name, result.diverged_at, n_replicas=result.n_replicas)
-    write_run_page(files.folder, metrics, title=label.title, lead=label.caption)
-    files.write_metrics(metrics)
+                trainer, module = stage.trainer, stage.module
+                metrics = retrained | _test(stage, files)
+            if not trainer.is_global_zero:
+                return metrics
+            say(f"engine: {rollouts.test_plan.engine.description}")
+            metrics |= {
+                "val/best": float(trainer.checkpoint_callback.best_model_score),  # type: ignore[union-attr]  # of "best"
+                "test/velocity_mape_threshold_A_per_fs": module.mape.threshold,
+                "cost/data_force_calls": n_data_calls,
+                "cost/train_s": train_s,
+                **clock.costs(),
+                "cost/rollout_reference_s": rollouts.test_reference_s,
+                **{f"cost/rollout_{name}_s": run.wall_s for name, run in rollouts.test_results.items()},
+            }
+            draw_training(files, rollouts, module, splits, label=label, system=system, draws=settings.figures)
+            metrics |= {"cost/total_s": time.perf_counter() - began, "cost/peak_memory_MB": peak_memory_MB()}
+            results = rollouts.test_results.values()
+            tracker.finish(files, metrics, merge_curves([result.curves for result in results]) if results else None)
+        for name, result in rollouts.test_results.items():
+            say_diverged(name, result.diverged_at, n_replicas=result.n_replicas)
+        write_run_page(files.folder, metrics, title=label.title, lead=label.caption)
+        files.write_metrics(metrics)
     print_summary(metrics, files.folder, label.title)
     return metrics
 

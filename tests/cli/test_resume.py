@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 import mlmd.cli.simulate as simulate_module
+import mlmd.cli.train as train_module
 from cli.running import FAST, SHORT, TO_LEARN, assert_same_weights, judged, simulate, train
 from mlmd.propagation import Propagator
 from mlmd.training import PredictorModule
@@ -178,3 +179,16 @@ def test_an_edited_configuration_is_not_resumed(script, finished, cli):
     assert ended.code == 2
     assert ended.err.startswith(f"error: {config} was edited after the run had begun; restore it, or begin a new run")
     assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("stage", ["test_step", "draw_training", "write_run_page"])
+def test_a_training_interrupted_after_its_last_epoch_says_how_to_go_on(
+    stage, trained, cli, tmp_path, interrupted_after, no_figures
+):
+    interrupted_after(PredictorModule if stage == "test_step" else train_module, stage, 1)
+    ended = cli("train", *FAST, *TO_LEARN, "hydra.run.dir=run")
+    assert ended.code == 130
+    assert ended.out.splitlines()[-1] == f"interrupted; resume with: python train.py resume={tmp_path / 'run'}"
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    assert cli("train", f"resume={tmp_path / 'run'}").code == 0
+    assert judged(tmp_path / "run") == judged(trained)

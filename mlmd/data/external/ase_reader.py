@@ -136,8 +136,8 @@ def _row(atoms: Any) -> _Row:
     else:
         velocities = next((atoms.arrays[name] for name in VELOCITY_ARRAYS if name in atoms.arrays), None)
     forces = None if atoms.calc is None else atoms.calc.results.get("forces")
-    said = (_number(atoms.info.get(key)) for key in ("step", "time_fs", "time"))
-    return _Row(atoms.positions, velocities, from_momenta, forces, *said)
+    times = (_number(atoms.info.get(key)) for key in ("step", "time_fs", "time"))
+    return _Row(atoms.positions, velocities, from_momenta, forces, *times)
 
 
 def _number(value: Any) -> float | None:

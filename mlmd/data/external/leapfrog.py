@@ -126,10 +126,10 @@ def position_resolution(positions: Tensor) -> float:
 
 
 def _told_noise(path: object, noise: float) -> list[str]:
-    said = f"{path}: its positions have so few digits that {100 * noise:.2g} % of the kicks is noise"
+    problem = f"{path}: its positions have so few digits that {100 * noise:.2g} % of the kicks is noise"
     if noise > NOISE_REFUSED:
-        raise DataError(f"{said} (at most {100 * NOISE_REFUSED:g} %); store more digits, forces, or a binary .traj")
-    return [f"{said}; store more digits or a binary .traj"] if noise > NOISE_TOLD else []
+        raise DataError(f"{problem} (at most {100 * NOISE_REFUSED:g} %); store more digits, forces, or a binary .traj")
+    return [f"{problem}; store more digits or a binary .traj"] if noise > NOISE_TOLD else []
 
 
 def _check_velocities(frames: FileFrames, half: Tensor, *, dt_fs: float, tolerance: float) -> list[str]:
