@@ -134,7 +134,7 @@ def _leave(error: MlmdError) -> None:
 
 
 def set_environment(threads: int) -> None:
-    """Set the thread counts of the numerical libraries; call it before they are imported.
+    """Set the thread counts of the numerical libraries and how figures are drawn; call it before they are imported.
 
     Raises:
         ConfigError: fewer than one thread.
@@ -145,3 +145,4 @@ def set_environment(threads: int) -> None:
         raise ConfigError(f"threads = {threads} must be at least 1")
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
+    os.environ["MPLBACKEND"] = "Agg"  # figures go to files; what a notebook sets is not installed everywhere

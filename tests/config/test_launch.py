@@ -103,9 +103,11 @@ def test_a_damaged_configuration_is_reported_when_the_checkpoint_is_read(content
 def test_threads_are_set_before_the_libraries_load(monkeypatch):
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "7")
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     set_environment(3)
     import os
 
     assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "3"
+    assert os.environ["MPLBACKEND"] == "Agg"
     with pytest.raises(ConfigError, match="threads = 0 must be at least 1"):
         set_environment(0)

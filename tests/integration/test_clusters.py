@@ -36,6 +36,7 @@ OTHERS = {
     "PMI_RANK": "1",
     "PMI_SIZE": "2",
 }
+NOTEBOOK = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 
 
 def trained_under(variables, cwd, *arguments):
@@ -44,7 +45,7 @@ def trained_under(variables, cwd, *arguments):
     return training.returncode, out, err
 
 
-@pytest.mark.parametrize("variables", [SLURM, SRUN | OTHERS])
+@pytest.mark.parametrize("variables", [SLURM, SRUN | OTHERS | NOTEBOOK])
 def test_one_process_ignores_the_variables_of_clusters(tmp_path, trained, variables):
     code, out, err = trained_under(variables, tmp_path, "hydra.run.dir=run")
     assert (code, err) == (0, "")

@@ -11,7 +11,7 @@ from numba import njit
 from mlmd.errors import ConfigError
 from mlmd.models import VelocityPredictor
 from mlmd.propagation import Adaptive, EagerEngine
-from mlmd.propagation.engines.cpu import NumbaEngine, has_compiled_form
+from mlmd.propagation.engines.cpu import NumbaEngine, has_compiled_form, kernel
 from mlmd.propagation.engines.cpu.lanes import LANES, float_lanes, load, store
 from mlmd.propagation.engines.cpu.network import _tanh_ratio
 from mlmd.propagation.frames import FrameBuffer
@@ -184,3 +184,13 @@ def test_many_atoms(n_replicas: int, coordinate_frames: int, make_spec: Any) -> 
         ends.append((end.positions, kicks, frames.velocities))
     for expected, actual in zip(*ends, strict=True):
         torch.testing.assert_close(actual, expected, rtol=0.0, atol=8 * 8 * EPSILON * float(expected.abs().max()))
+
+
+def test_the_kernel_is_compiled_where_no_cache_can_be_written(monkeypatch):
+    def without_a_folder(**options):
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function 'stretch': no locator available")
+        return njit(**options)
+
+    monkeypatch.setattr(kernel, "njit", without_a_folder)
+    assert callable(kernel.stretch_kernel.__wrapped__())

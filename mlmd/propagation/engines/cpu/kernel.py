@@ -235,11 +235,11 @@ def _digest() -> str:
 def stretch_kernel() -> Any:
     """The kernel ``stretch(mode, geometry, sizes, weights, scales, held, scratch, motion, run, first, last)``.
 
-    It advances the tiles first <= i < last; compiled once for every kind of geometry and mode, and kept on disk.
+    It advances the tiles first <= i < last; compiled once for every kind of geometry and mode, and kept on disk where
+    the package or the user's cache folder can be written.
     """
     digest = _digest()
 
-    @njit(nogil=True, cache=True)
     def stretch(mode, geometry, sizes, weights, scales, held, scratch, motion, run, first, last):
         digest  # noqa: B018 - a part of the closure, and so of the key of the cache
         like = _like(mode)
@@ -248,4 +248,7 @@ def stretch_kernel() -> Any:
             tile = Tile(held.rows[i], held.hidden[i], held.cell[i], *own)
             _advance_tile(like, geometry, sizes, weights, scales, tile, motion, run, i * lanes(like))
 
-    return stretch
+    try:
+        return njit(nogil=True, cache=True)(stretch)
+    except RuntimeError:  # Numba finds no folder for its cache
+        return njit(nogil=True)(stretch)
