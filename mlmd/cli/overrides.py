@@ -9,7 +9,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -46,7 +46,7 @@ def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = 
                 raise ConfigError(
                     f"{without}: settings are written KEY=VALUE, without blanks; {config_name}.py --help lists them"
                 ) from error
-            raise ConfigError(f"cannot read the command line: {first_line(error)}") from error
+            raise ConfigError(_unreadable(arguments) or f"cannot read the command line: {first_line(error)}") from error
         groups = _groups([CONF, *_search_path(overrides)])
         check_trainer_keys(_key_of(str(override.input_line)) for override in overrides)
         for override in overrides:
@@ -60,6 +60,25 @@ def check_overrides(arguments: list[str], config_name: str, *, multirun: bool = 
             config = _compose(config_name, combination, _keys(defaults))
             _check_values(_plain(config), defaults)
             _check_folder(config, multirun=multirun)
+
+
+def _unreadable(arguments: Iterable[str]) -> str | None:
+    """How an argument is written that only lacks quotes; None if there is none."""
+    parser = OverridesParser.create()
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if value.startswith(("[", "{")):
+            continue  # a list or mapping that is not closed
+        quoted = QuotedString(value, quote=Quote.double).with_quotes()
+        try:
+            parser.parse_override(argument)
+        except HydraException:
+            try:
+                parser.parse_override(f"{key}={quoted}")
+            except HydraException:
+                continue
+            return f"{argument}: a value with such letters needs quotes of its own: '{key}={quoted}'"
+    return None
 
 
 def _compose(config_name: str, overrides: list[str], known: Iterable[str] = ()) -> DictConfig:
@@ -225,9 +244,11 @@ def _check_folder(config: DictConfig, *, multirun: bool) -> None:
     if config.resume is not None and not (folder / "config.yaml").is_file():
         raise DataError(f"{config.resume} is not the folder of a run: it holds no config.yaml")
     try:
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        existing = next(path for path in (folder, *folder.parents) if path.exists() or path.is_symlink())
     except OSError as error:
         raise unwritable(folder, error) from error
+    if not existing.exists():
+        raise DataError(f"cannot write {folder}: {existing} is a link that leads nowhere; remove it")
     require_writable_folder(existing)
 
 

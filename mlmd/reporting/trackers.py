@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from lightning.pytorch.loggers import Logger
 
 from mlmd.evaluation.curves import RolloutCurves
+from mlmd.files import writing
 from mlmd.io.run_folder import TRAJECTORY_FILE, RunFiles
 from mlmd.io.trajectory_layout import UNITS
 from mlmd.models import VelocityPredictor
@@ -160,6 +161,8 @@ class WandbTracker(Tracker):
         # A simulation may have the folder name of the training run whose predictor it uses; no two runs share an id.
         words_of_name = (*(() if job_type == "train" else (job_type,)), *folder.resolve().parts[-3:])
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words_of_name)).strip("-")
+        with writing(folder / "wandb"):
+            (folder / "wandb").mkdir(parents=True, exist_ok=True)
         self._stack = ExitStack()
         self._stack.enter_context(_staging_in(folder / "wandb"))
         try:

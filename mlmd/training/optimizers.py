@@ -81,6 +81,6 @@ class SoapPlan(OptimizerPlan):
         return SOAP(blocks, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
 
     def _one_cycle(self, optimizer: Optimizer, n_steps: int) -> LRScheduler:
-        return OneCycleLR(
-            optimizer, self.learning_rate, total_steps=n_steps, pct_start=self.warmup, cycle_momentum=False
-        )
+        # PyTorch divides by the steps of the rise less one.
+        rise = max(self.warmup, 1.5 / n_steps) if n_steps > 1 else self.warmup
+        return OneCycleLR(optimizer, self.learning_rate, total_steps=n_steps, pct_start=rise, cycle_momentum=False)

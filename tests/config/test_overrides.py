@@ -2,9 +2,12 @@ import re
 from pathlib import Path
 
 import pytest
+from cli.running import compose
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import mlmd.cli.launch  # noqa: F401  # its resolvers are part of the configuration
 from mlmd.cli.overrides import check_overrides
+from mlmd.cli.settings import TrainSettings
 from mlmd.errors import ConfigError, DataError
 
 UNKNOWN = [
@@ -130,3 +133,42 @@ def test_a_way_to_sweep_whose_package_is_missing_is_refused(monkeypatch):
         with pytest.raises(ConfigError, match=f"{choice} needs the package {package}, which is not installed") as error:
             check_overrides([choice, "seed=1,2"], "train", multirun=True)
         one_line(error)
+
+
+@pytest.mark.parametrize("value", ["a b(c)", "it's", "50%(x)"])
+def test_a_value_that_only_lacks_quotes_is_shown_with_them(value):
+    with pytest.raises(ConfigError, match="needs quotes of its own") as refused:
+        check_overrides([f"hydra.run.dir={value}"], "train")
+    shown = str(refused.value).partition("of its own: ")[2][1:-1]
+    (override,) = OverridesParser.create().parse_overrides([shown])
+    assert override.value() == value
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(DataError, match=r"link is a link that leads nowhere; remove it"):
+        check_overrides([f"hydra.run.dir={tmp_path}/link/run"], "train")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("max_steps=0", "trainer.max_steps = 0 must be a whole number, at least 1"),
+        ("accumulate_grad_batches=-1", "trainer.accumulate_grad_batches = -1 must be a whole number, at least 1"),
+        ("check_val_every_n_epoch=0", "trainer.check_val_every_n_epoch = 0 must be a whole number, at least 1"),
+        (
+            "limit_train_batches=0",
+            "trainer.limit_train_batches = 0 must be .*, or a part of all, above 0 and at most 1",
+        ),
+        ("limit_val_batches=1.5", r"trainer.limit_val_batches = 1\.5 must be .*, or a part of all"),
+        ("limit_test_batches=none", "trainer.limit_test_batches = 'none' must be"),
+    ],
+)
+def test_arguments_of_the_trainer_that_train_nothing_are_refused(line, words):
+    with pytest.raises(ConfigError, match=words):
+        TrainSettings.from_config(compose("train", f"+trainer.{line}"))
+
+
+@pytest.mark.parametrize("line", ["max_steps=-1", "max_steps=7", "limit_train_batches=0.5", "limit_val_batches=3"])
+def test_other_arguments_of_the_trainer_are_taken(line):
+    TrainSettings.from_config(compose("train", f"+trainer.{line}"))

@@ -159,3 +159,18 @@ def test_it_lowers_the_loss_of_an_lstm_further_than_adam():
             scheduler.step()
         losses[name] = float(loss.detach())
     assert losses["soap"] < 0.7 * losses["adam"]
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 4, 5, 6, 10, 11])
+@pytest.mark.parametrize("warmup", [0.1, 0.2, 0.5])
+def test_the_cycle_has_any_number_of_steps(n_steps, warmup):
+    network = StackedLSTM(2, 1, hidden_size=4, n_layers=1)
+    plan = SoapPlan(learning_rate=1e-2, schedule="one_cycle", weight_decay=0.0, gradient_clip=1.0, warmup=warmup)
+    optimizer = plan.optimizer(network)
+    scheduler = plan.scheduler(optimizer, n_steps)
+    rates = []
+    for _ in range(n_steps - 1):
+        optimizer.step()
+        scheduler.step()
+        rates += scheduler.get_last_lr()
+    assert all(0.0 < rate <= 1e-2 * (1 + 1e-9) for rate in rates)

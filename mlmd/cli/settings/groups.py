@@ -1,12 +1,13 @@
 """Settings that several commands share: the run as a whole, trainer, selection, memory and trackers."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from mlmd.cli.settings.base import Settings
 from mlmd.cli.settings.component import Component
+from mlmd.errors import ConfigError, short
 
 MAX_SEED = 2**32 - 1
 """Largest seed that NumPy and PyTorch both take."""
@@ -14,6 +15,18 @@ MAX_SEED = 2**32 - 1
 STEPS: dict[str, JsonValue] = {"unit": "MD steps"}
 FRAMES: dict[str, JsonValue] = {"unit": "frames"}
 EPOCHS: dict[str, JsonValue] = {"unit": "epochs"}
+
+LEAST_ARGUMENTS = {
+    "max_steps": 1,
+    "accumulate_grad_batches": 1,
+    "check_val_every_n_epoch": 1,
+    "log_every_n_steps": 1,
+    "limit_train_batches": 1e-12,
+    "limit_val_batches": 1e-12,
+    "limit_test_batches": 1e-12,
+    "val_check_interval": 1e-12,
+}
+"""Arguments of Lightning's trainer that must not be 0; those below 1 may be a part of all batches."""
 
 Device = Literal["cpu", "cuda", "gpu"]
 Precision = Literal["32-true", "64-true", "bf16-mixed", "16-mixed"]
@@ -79,6 +92,21 @@ class TrainerSettings(Settings):
     strategy: str = Field(description="Lightning's strategy for several processes")
     precision: Precision = Field(description="floating-point precision of the network")
     max_epochs: int = Field(ge=1, description="epochs of a training", json_schema_extra=EPOCHS)
+
+    @model_validator(mode="after")
+    def _check_further(self) -> Self:
+        """Refuse further arguments with which nothing would be trained; Lightning fails on them without a reason."""
+        for name, value in (self.model_extra or {}).items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            least = LEAST_ARGUMENTS.get(name)
+            if least is None or value is None or (name == "max_steps" and value == -1):
+                continue
+            if not is_number or not value >= least or (isinstance(value, float) and value > 1.0):
+                raise ConfigError(
+                    f"trainer.{name} = {short(value, quoted=True)} must be a whole number, at least 1"
+                    + (", or a part of all, above 0 and at most 1" if least < 1 else "")
+                )
+        return self
 
 
 class SelectionSettings(Settings):
