@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -27,6 +27,7 @@ from mlmd.reporting.tracker_tables import (
     spectrum_lines,
     vacf_lines,
 )
+from mlmd.reporting.wandb_environment import staging_in, wandb_mode
 
 Values = Mapping[str, Any]
 JobType = Literal["train", "simulate"]
@@ -144,9 +145,9 @@ class WandbTracker(Tracker):
     """One W&B run in the folder of the run; it is closed on leaving, so every job of a multirun has its own.
 
     Args:
-        run: what is tracked; the offline run lies in its ``folder/wandb``.
+        run: what is tracked; the offline run lies in its ``folder/wandb``, or in that of the variable ``WANDB_DIR``.
         project: project of W&B.
-        mode: "offline" or "online".
+        mode: "offline" or "online"; the variable ``WANDB_MODE`` goes before, "disabled" among its values.
         group: group of runs in the project.
     """
 
@@ -161,17 +162,18 @@ class WandbTracker(Tracker):
         # A simulation may have the folder name of the training run whose predictor it uses; no two runs share an id.
         words_of_name = (*(() if job_type == "train" else (job_type,)), *folder.resolve().parts[-3:])
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words_of_name)).strip("-")
-        with writing(folder / "wandb"):
-            (folder / "wandb").mkdir(parents=True, exist_ok=True)
+        place = Path(os.environ.get("WANDB_DIR") or folder)
+        with writing(place / "wandb"):
+            (place / "wandb").mkdir(parents=True, exist_ok=True)
         self._stack = ExitStack()
-        self._stack.enter_context(_staging_in(folder / "wandb"))
+        self._stack.enter_context(staging_in(folder / "wandb"))
         try:
             self._run = wandb.init(
                 project=project,
                 name=name,
                 id=name,
-                dir=folder,
-                mode=mode,
+                dir=place,
+                mode=wandb_mode(mode),
                 group=group,
                 job_type=job_type,
                 tags=run.words.tags,
@@ -271,16 +273,3 @@ def _chart(title: str, lines: Lines) -> Any:
 
     xs, ys = zip(*lines.points.values(), strict=True)
     return wandb.plot.line_series(xs, ys, keys=list(lines.points), title=title, xname=lines.x_name)
-
-
-@contextmanager
-def _staging_in(folder: Path) -> Iterator[None]:
-    """What W&B stages for a later upload, tables for one, lies with the run and not in the home directory."""
-    if "WANDB_DATA_DIR" in os.environ:
-        yield
-        return
-    os.environ["WANDB_DATA_DIR"] = str(folder.resolve())
-    try:
-        yield
-    finally:
-        os.environ.pop("WANDB_DATA_DIR", None)

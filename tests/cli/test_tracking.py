@@ -8,6 +8,7 @@ import pytest
 from cli.running import TO_LEARN, compose, simulate, train
 from cli.wandb_file import entries, logged_by, of_kind, rows, tracked_run, tracked_simulation
 from mlmd.cli.overrides import check_overrides
+from mlmd.errors import ConfigError
 from mlmd.reporting import trackers as tracking
 from mlmd.reporting.run_labels import energy_target
 
@@ -176,3 +177,19 @@ def test_a_run_that_fails_is_closed_too(tmp_path):
         train(tmp_path, *TO_LEARN, "logger=wandb", "data.batches.batches_per_epoch=1", "selection.monitor=val/los")
     assert wandb.run is None
     assert [record.exit.exit_code for record in of_kind(logged_by(tmp_path), "exit")] == [1]
+
+
+@pytest.mark.parametrize(("mode", "n_runs"), [("disabled", 0), ("offline", 1)])
+def test_the_variables_of_wandb_are_heeded(mode, n_runs, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path / "elsewhere"))
+    train(tmp_path / "run", "logger=wandb", "figures=false")
+    assert not list(tmp_path.glob("run/wandb/offline-run-*"))
+    assert len(list(tmp_path.glob("elsewhere/wandb/offline-run-*"))) == n_runs
+    assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+def test_an_unknown_mode_of_wandb_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "of_line")
+    with pytest.raises(ConfigError, match="the variable WANDB_MODE is 'of_line'; did you mean 'offline'"):
+        train(tmp_path / "run", "logger=wandb")
