@@ -7,7 +7,7 @@ from typing import Any
 
 from mlmd.cli.program import typed_command
 from mlmd.cli.signals import exit_code
-from mlmd.cli.trust import import_modules_of, require_trusted
+from mlmd.cli.trust import import_modules_of, require_trusted, with_own_caches
 from mlmd.errors import CalculatorError, ConfigError, MlmdError
 from mlmd.io.run_folder import read_config
 from mlmd.progress import say
@@ -42,7 +42,7 @@ def resumed_config(
     for key, value in raised.items():
         if not (isinstance(value, int) and value > stored.get(key, 0)):
             raise ConfigError(f"{key} = {value} must be more than the {stored.get(key)} of the run that is extended")
-    return stored | raised | {"resume": folder, "trust": config.get("trust")}
+    return with_own_caches(stored, config) | raised | {"resume": folder, "trust": config.get("trust")}
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from mlmd.cli.on_the_fly import learn_on_the_fly
 from mlmd.cli.resume import resumable, resumed_config
 from mlmd.cli.settings import Component, SimulateSettings
 from mlmd.cli.trackers import make_trackers
-from mlmd.cli.trust import import_modules_of, require_trusted
+from mlmd.cli.trust import import_modules_of, require_trusted, with_own_caches
 from mlmd.data.generation import draw_initial, trajectory_metadata
 from mlmd.errors import ConfigError, DataError
 from mlmd.evaluation.evaluate import RolloutEvaluation, evaluate_system
@@ -83,6 +83,7 @@ def simulate(
     import_modules_of(config.get("trust") or ())
     predictor, trained = load_predictor_and_config(settings.checkpoint)
     require_trusted(trained, find_checkpoint(settings.checkpoint), trusted=config.get("trust") or ())
+    trained = with_own_caches(trained, config)
     parts = {name: getattr(settings, name) or Component.of(trained[name], name) for name in OF_TRAINING}
     config = {**config, **{name: part.node for name, part in parts.items()}}
     system, regime = make_system(parts["system"], parts["hamiltonian"]), make_regime(parts["regime"])

@@ -52,6 +52,27 @@ def require_trusted(config: Mapping[str, Any], source: str | Path, *, trusted: C
             require_calculator_class(name)
 
 
+def with_own_caches(stored: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored configuration with the caches of the command line: no file decides where else something is written.
+
+    Args:
+        stored: from a file.
+        own: of the command line.
+
+    >>> stored = {"data": {"cache": "/etc"}, "system": {"name": "H2O", "cache": "/etc"}}
+    >>> with_own_caches(stored, {"data": {"cache": "outputs/cache"}})
+    {'data': {'cache': 'outputs/cache'}, 'system': {'name': 'H2O'}}
+    """
+    config = dict(stored)
+    for group in ("data", "system"):
+        node = config.get(group)
+        if isinstance(node, Mapping) and "cache" in node:
+            ours = own.get(group)
+            kept = {"cache": ours["cache"]} if isinstance(ours, Mapping) and "cache" in ours else {}
+            config[group] = {key: value for key, value in node.items() if key != "cache"} | kept
+    return config
+
+
 def names_to_trust(config: Mapping[str, Any]) -> list[str]:
     """The dotted paths of a configuration for which `require_trusted` would ask, each once.
 
