@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from mlmd.cli.launch import in_sweep
 from mlmd.errors import MlmdError
 from mlmd.io.run_lock import LOCK_FILE
 
@@ -64,9 +65,9 @@ def kept_if_used(folder: Path) -> Iterator[None]:
     """Remove the folder of a run that is refused before anything beside `WRITTEN_FIRST` is written into it.
 
     Args:
-        folder: of the run; one that held files before is left alone.
+        folder: of the run; one that held files before is left alone, and so is that of a job of a sweep.
     """
-    is_new = not folder.exists() or not any(folder.iterdir())
+    is_new = not in_sweep() and (not folder.exists() or not any(folder.iterdir()))
     try:
         yield
     except MlmdError:

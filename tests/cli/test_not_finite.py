@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from cli.running import FAST, SHORT, TO_LEARN
+from mlmd.io.content_digest import with_digest
 
 
 def test_a_loss_that_is_not_finite_ends_the_training_and_the_error_names_the_epoch(cli, tmp_path):
@@ -25,7 +26,7 @@ def spoilt(trained, tmp_path):
     for name in ("best.ckpt", "last.ckpt"):
         checkpoint = torch.load(run / name, weights_only=True)
         checkpoint["state_dict"]["predictor.network.head.weight"][0, 3] = torch.nan
-        torch.save(checkpoint, run / name)
+        torch.save(with_digest(checkpoint), run / name)
     return run
 
 

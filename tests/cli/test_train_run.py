@@ -3,13 +3,13 @@ import json
 import math
 
 import pytest
-import yaml
 
 from cli.running import FAST, TO_LEARN, compose
 from mlmd.evaluation.curves_file import read_curves
 from mlmd.evaluation.replicas_file import read_replicas
 from mlmd.io.checkpoint_file import load_checkpoint_file
 from mlmd.io.migrations import migrate_config
+from mlmd.io.run_folder import stored_config
 from mlmd.reporting.training_log import read_history
 
 SCHEDULES = ("never", "every_1000", "every_100", "every_100_anchored")
@@ -50,6 +50,7 @@ def test_a_run_has_every_promised_file(trained):
     assert files == {
         "config.yaml",
         "provenance.json",
+        ".lock",
         "best.ckpt",
         "last.ckpt",
         "metrics.json",
@@ -100,7 +101,7 @@ def test_scores_are_consistent(metrics):
 
 
 def test_the_configuration_is_resolved_and_whole(trained):
-    stored = yaml.safe_load((trained / "config.yaml").read_text())
+    stored = stored_config(trained)
     assert stored == compose("train", *FAST, *TO_LEARN)
     assert "${" not in (trained / "config.yaml").read_text()
 

@@ -46,7 +46,7 @@ def test_a_disk_that_fills_while_training(finished, tmp_path):
     assert err.startswith("error: cannot write ")
     assert "best.ckpt: the file grew beyond the allowed size; raise the limit" in err
     assert err.count("\n") == 1
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.yaml", "csv", "provenance.json"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {".lock", "config.yaml", "csv", "provenance.json"}
 
 
 def test_a_sweep_over_models_leaves_one_run_a_job(finished, tmp_path):

@@ -103,7 +103,7 @@ def test_an_interrupted_sweep_prints_how_to_resume_and_leaves_nothing_running(nu
     else:
         sweep.send_signal(number)
     out, err = sweep.communicate(timeout=60)
-    assert (sweep.returncode, err) == (130, "")
+    assert (sweep.returncode, err) == (128 + number, "")
     assert out.splitlines()[-1] == "sweep interrupted, 0 jobs are finished; the same command goes on from there"
     wait_until_gone(sweep.pid)
     assert not any(tmp_path.glob("outputs/train/HCl/DuR0/*/metrics.json"))
