@@ -64,12 +64,11 @@ def with_own_caches(stored: Mapping[str, Any], own: Mapping[str, Any]) -> dict[s
     {'data': {'cache': 'outputs/cache'}, 'system': {'name': 'H2O'}}
     """
     config = dict(stored)
-    for group in ("data", "system"):
-        node = config.get(group)
-        if isinstance(node, Mapping) and "cache" in node:
-            ours = own.get(group)
-            kept = {"cache": ours["cache"]} if isinstance(ours, Mapping) and "cache" in ours else {}
-            config[group] = {key: value for key, value in node.items() if key != "cache"} | kept
+    data, system, ours = stored.get("data"), stored.get("system"), own.get("data")
+    if isinstance(data, Mapping) and data.get("cache") is not None:
+        config["data"] = {**data, "cache": ours.get("cache") if isinstance(ours, Mapping) else None}
+    if isinstance(system, Mapping):
+        config["system"] = {key: value for key, value in system.items() if key != "cache"}
     return config
 
 

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from mlmd.errors import ConfigError
 from mlmd.systems import System
-
-ISOTOPES = {"D": "H", "T": "H"}
+from mlmd.systems.molecule import ISOTOPES
 
 STRETCHED = (0.75, 1.35)
 """Mean bond lengths of a file over those at the system's minimum, as hot molecules reach them."""
