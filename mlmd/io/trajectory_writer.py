@@ -7,6 +7,7 @@ its last restart file are overwritten.
 
 import io
 import pickle
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from mlmd.io.content_digest import require_digest, with_digest
 from mlmd.io.frame_file import FrameFile
 from mlmd.io.migrations import require_known_version
 from mlmd.io.trajectory_file import TrajectoryFile, read_metadata
-from mlmd.io.trajectory_layout import FrameShape
+from mlmd.io.trajectory_layout import UNITS, FrameShape
 from mlmd.state import Trajectory
 
 _VERSION_KEY, _VERSION = "mlmd_restart", 1
@@ -78,7 +79,9 @@ class TrajectoryWriter:
             return
         with writing(self._frames_file):
             if self._file is None:
-                self._file = FrameFile(self._frames_file, FrameShape.of(chunk, self._total))
+                shape = FrameShape.of(chunk, self._total)
+                self._require_space(shape)
+                self._file = FrameFile(self._frames_file, shape)
             self._file.write(chunk)
 
     def commit(self, state: Mapping[str, Any]) -> None:
@@ -122,6 +125,15 @@ class TrajectoryWriter:
             _put_away(self._restart_file, self.path, keeps_end=self._keeps_end)
             self.folder.rmdir()
         return sha256
+
+    def _require_space(self, shape: FrameShape) -> None:
+        """Refuse a trajectory that is larger than what is left on the disk, before any of it is written."""
+        needed, free = shape.n_frames * sum(map(shape.frame_bytes, UNITS)), shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise DataError(
+                f"cannot write {self.path}: its {shape.n_frames} frames take {needed / 1e9:.3g} GB, "
+                f"and {free / 1e9:.3g} GB are free; raise every, lower n_steps or choose another folder"
+            )
 
     def _open(self, restart: dict[str, Any]) -> None:
         """Open the frames that the restart file describes."""

@@ -232,3 +232,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def test_a_trajectory_larger_than_the_disk_is_refused_before_it_is_written(tmp_path):
+    frames = torch.zeros(2, 3, 2, 3, dtype=torch.float64)
+    chunk = Trajectory(torch.arange(3), frames, frames, frames)
+    writer = TrajectoryWriter(tmp_path / "long.h5", identity="a", n_frames=10**13)
+    with pytest.raises(DataError, match=r"its 10000000000000 frames take \S+ GB, and \S+ GB are free; raise every"):
+        writer.append(chunk)
+    assert not (writer.folder / "frames.h5").exists()
